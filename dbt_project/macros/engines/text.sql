@@ -1,0 +1,16 @@
+{#- True when the text matches a POSIX regular expression, case-sensitively. -#}
+{% macro regexp_matches(text, pattern) -%}
+    {{ return(adapter.dispatch('regexp_matches', 'smartretail')(text, pattern)) }}
+{%- endmacro %}
+
+{% macro default__regexp_matches(text, pattern) -%}
+    ({{ text }} ~ '{{ pattern }}')
+{%- endmacro %}
+
+{% macro duckdb__regexp_matches(text, pattern) -%}
+    regexp_matches({{ text }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro spark__regexp_matches(text, pattern) -%}
+    ({{ text }} rlike '{{ pattern }}')
+{%- endmacro %}

@@ -1,0 +1,27 @@
+{#- 64-bit floating point. dbt's own type_float() has 32 bits outside Postgres. -#}
+{% macro type_double() -%}
+    {{ return(adapter.dispatch('type_double', 'smartretail')()) }}
+{%- endmacro %}
+
+{% macro default__type_double() -%}
+    double precision
+{%- endmacro %}
+
+{% macro spark__type_double() -%}
+    double
+{%- endmacro %}
+
+{#- Money and quantities before they are summed: exact, so that every engine gives the same sum. -#}
+{% macro type_amount() -%}
+    decimal(18, 4)
+{%- endmacro %}
+
+{#- A ratio as double; empty when the denominator is zero or missing. -#}
+{% macro ratio(numerator, denominator) -%}
+    cast({{ numerator }} as {{ type_double() }}) / nullif(cast({{ denominator }} as {{ type_double() }}), 0)
+{%- endmacro %}
+
+{#- 0.5 ^ (age / half life): the weight of something that happened `age` days ago. -#}
+{% macro decay(age_days, half_life_days) -%}
+    power(cast(0.5 as {{ type_double() }}), {{ age_days }} / cast({{ half_life_days }} as {{ type_double() }}))
+{%- endmacro %}

@@ -1,0 +1,52 @@
+{#-
+    The tables that Python writes and dbt reads as the source `predictions`. Created empty at run
+    start, so that a first build works before anything was scored. Append-only: nothing updates them.
+-#}
+{% macro landing_tables() -%}
+    {%- set text = dbt.type_string() -%}
+    {%- set at = dbt.type_timestamp() -%}
+    {%- set score_columns = [
+        ('as_of_date', 'date'), ('horizon_days', 'integer'), ('run_id', text),
+        ('probability', type_double()), ('reasons', text), ('scored_at', at), ('label_known_at', 'date'),
+    ] -%}
+    {{ return({
+        'runs': [
+            ('run_id', text), ('prediction', text), ('as_of_date', 'date'), ('horizon_days', 'integer'),
+            ('bundle_id', text), ('recipe', text), ('feature_hash', text), ('newest_input_at', at),
+            ('row_count', 'bigint'), ('created_at', at), ('detail', text),
+        ],
+        'run_events': [
+            ('event_number', 'bigint'), ('run_id', text), ('prediction', text), ('event', text),
+            ('happened_at', at), ('detail', text),
+        ],
+        'metrics': [
+            ('bundle_id', text), ('prediction', text), ('recipe', text), ('role', text),
+            ('origin_date', 'date'), ('metric', text), ('value', type_double()),
+            ('lower_bound', type_double()), ('upper_bound', type_double()), ('measured_at', at),
+        ],
+        'importances': [
+            ('bundle_id', text), ('prediction', text), ('feature', text), ('theme', text),
+            ('importance', type_double()),
+        ],
+        'feature_builds': [
+            ('schema_name', text), ('model_name', text), ('feature_hash', text), ('built_at', at),
+        ],
+        'order_habit': [('customer_id', text)] + score_columns,
+    }) }}
+{%- endmacro %}
+
+{% macro create_landing_tables() -%}
+    {%- if execute -%}
+        {%- do adapter.create_schema(api.Relation.create(database=target.database, schema='predictions')) -%}
+        {%- for name, columns in landing_tables().items() -%}
+            {%- set definition -%}
+                create table if not exists predictions.{{ name }} (
+                    {%- for column, type in columns %}
+                    {{ column }} {{ type }}{{ ',' if not loop.last }}
+                    {%- endfor %}
+                )
+            {%- endset -%}
+            {%- do run_query(definition) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}

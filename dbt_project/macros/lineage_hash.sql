@@ -1,0 +1,82 @@
+{#-
+    A feature whose logic changed must not keep old rows. The lineage hash of a model covers its own
+    SQL, that of all its ancestors, the project's macros and variables. It is recorded when the model is built;
+    when it differs from what was recorded, the model is rebuilt whole.
+-#}
+{% macro lineage_hash(unique_id) -%}
+    {%- set pending = [unique_id] -%}
+    {%- set seen = {} -%}
+    {%- for _ in range(1000) if pending -%}
+        {%- set current = pending.pop() -%}
+        {%- if current in graph.nodes and current not in seen -%}
+            {%- set node = graph.nodes[current] -%}
+            {%- do seen.update({current: node.checksum.checksum}) -%}
+            {%- do pending.extend(node.depends_on.nodes) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set parts = [
+        env_var('SMARTRETAIL_MACROS_HASH', ''), shop_source(),
+        var('label_grace_days') | string, var('return_window_days') | string,
+    ] -%}
+    {%- for name, checksum in seen | dictsort -%}
+        {%- do parts.append(name ~ '=' ~ checksum) -%}
+    {%- endfor -%}
+    {{ return(local_md5(parts | join('\n'))) }}
+{%- endmacro %}
+
+{#- The hash with which a model of this target was last built, or none. -#}
+{% macro recorded_lineage_hash(relation) -%}
+    {%- set found = run_query(
+        "select feature_hash from predictions.feature_builds where schema_name = '" ~ relation.schema
+        ~ "' and model_name = '" ~ relation.identifier ~ "' order by built_at desc limit 1"
+    ) -%}
+    {{ return(found.rows[0][0] if found and found.rows | length else none) }}
+{%- endmacro %}
+
+{#- Run after a feature or label model was built. -#}
+{% macro record_lineage_hash() -%}
+    {%- if execute -%}
+        {%- set hash = lineage_hash(model.unique_id) -%}
+        {%- if hash != recorded_lineage_hash(this) -%}
+            insert into predictions.feature_builds
+            values ('{{ this.schema }}', '{{ this.identifier }}', '{{ hash }}', {{ utc_now() }})
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro utc_now() -%}
+    {{ return(adapter.dispatch('utc_now', 'smartretail')()) }}
+{%- endmacro %}
+
+{% macro default__utc_now() -%}
+    clock_timestamp() at time zone 'UTC'
+{%- endmacro %}
+
+{% macro duckdb__utc_now() -%}
+    cast(now() at time zone 'UTC' as timestamp)
+{%- endmacro %}
+
+{% macro spark__utc_now() -%}
+    current_timestamp()
+{%- endmacro %}
+
+{#-
+    dbt asks this before an incremental build. Ours adds: yes, when the logic changed since the
+    rows were made.
+-#}
+{% macro should_full_refresh() -%}
+    {%- set config_full_refresh = config.get('full_refresh') -%}
+    {%- if config_full_refresh is not none -%}
+        {{ return(config_full_refresh) }}
+    {%- endif -%}
+    {%- if flags.FULL_REFRESH -%}
+        {{ return(true) }}
+    {%- endif -%}
+    {%- if execute and ('feature' in config.get('tags', []) or 'label' in config.get('tags', [])) -%}
+        {%- set recorded = recorded_lineage_hash(this) -%}
+        {%- if recorded is not none and recorded != lineage_hash(model.unique_id) -%}
+            {{ return(true) }}
+        {%- endif -%}
+    {%- endif -%}
+    {{ return(false) }}
+{%- endmacro %}

@@ -1,0 +1,240 @@
+{{ config(indexes=[{'columns': ['as_of_date', 'customer_id']}]) }}
+
+{%- set windows = [7, 30, 90, 180, 365] %}
+{%- set half_lives = [30, 90, 365] %}
+{%- set seasons = {
+    1: 'december_to_february', 2: 'march_to_may', 3: 'june_to_august', 4: 'september_to_november',
+} %}
+
+with as_of_dates as (
+
+    {{ missing_as_of_dates('order_habit') }}
+
+),
+
+orders as (
+
+    select * from {{ ref('int_orders') }}
+    where customer_id is not null
+
+),
+
+variety as (
+
+    select * from {{ ref('int_customer_variety') }}
+
+),
+
+known_orders as (
+
+    select
+        as_of_dates.as_of_date,
+        orders.customer_id,
+        orders.ordered_on,
+        orders.line_count,
+        orders.quantity,
+        orders.gross_amount,
+        orders.net_amount,
+        orders.returned_line_count,
+        orders.returned_amount,
+        {{ days_between('orders.ordered_on', 'as_of_dates.as_of_date') }} as age_days,
+        {{ month_of('orders.ordered_on') }} as order_month,
+        {{ season_of('orders.ordered_on') }} as order_season,
+        {{ iso_weekday('orders.ordered_on') }} as order_weekday,
+        lag(orders.ordered_on) over customer_orders as previous_on,
+        first_value(orders.ordered_on) over customer_orders as first_on,
+        last_value(orders.ordered_on) over (
+            customer_orders rows between unbounded preceding and unbounded following
+        ) as last_on
+    from as_of_dates
+    inner join orders on {{ known_before('orders', 'as_of_dates.as_of_date') }}
+    window customer_orders as (
+        partition by as_of_dates.as_of_date, orders.customer_id order by orders.ordered_on
+    )
+
+),
+
+-- Several orders on one day share it: the gap belongs to the first of them.
+orders_with_gaps as (
+
+    select
+        *,
+        nullif({{ days_between('previous_on', 'ordered_on') }}, 0) as gap_days
+    from known_orders
+
+),
+
+customer_totals as (
+
+    select
+        customer_id,
+        as_of_date,
+
+        -- recency
+        min(age_days) as days_since_last,
+        max(age_days) as days_since_first,
+
+        -- frequency
+        count(*) as orders_total,
+        {%- for days in windows %}
+        count(*) filter (where age_days <= {{ days }}) as orders_{{ days }}d,
+        {%- endfor %}
+        count(gap_days) + 1 as order_days,
+        {%- for days in half_lives %}
+        sum({{ decay('age_days', days) }}) as decayed_{{ days }}d,
+        {%- endfor %}
+
+        -- monetary
+        sum(net_amount) as spend_total,
+        {%- for days in windows %}
+        coalesce(sum(net_amount) filter (where age_days <= {{ days }}), 0) as spend_{{ days }}d,
+        {%- endfor %}
+        sum(net_amount * {{ decay('age_days', 90) }}) as decayed_spend_90d,
+        stddev_samp(net_amount) as order_value_sd,
+        max(net_amount) as largest_order_value,
+        sum(net_amount) filter (where ordered_on = last_on) as last_day_spend,
+
+        -- rhythm
+        stddev_samp(cast(gap_days as {{ type_double() }})) as gap_sd_days,
+        max(gap_days) as longest_gap_days,
+        max(gap_days) filter (where ordered_on = last_on) as last_gap_days,
+        {%- for weekday in range(1, 8) %}
+        count(*) filter (where order_weekday = {{ weekday }}) as weekday_{{ weekday }},
+        {%- endfor %}
+
+        -- season
+        {%- for month in range(1, 13) %}
+        count(*) filter (where order_month = {{ month }}) as month_{{ month }},
+        {%- endfor %}
+        {%- for season in seasons %}
+        count(*) filter (where order_season = {{ season }}) as season_{{ season }},
+        {%- endfor %}
+        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }}) as orders_year_ago_90d,
+        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 180) }}) as orders_year_ago_180d,
+
+        -- basket and returns
+        sum(line_count) as lines,
+        sum(quantity) as units,
+        sum(gross_amount) as gross_total,
+        sum(returned_line_count) as returned_lines,
+        sum(returned_amount) as returned_amount,
+
+        -- first order day
+        min(first_on) as first_on,
+        sum(net_amount) filter (where ordered_on = first_on) as first_day_spend,
+        sum(gross_amount) filter (where ordered_on = first_on) as first_day_gross,
+        sum(line_count) filter (where ordered_on = first_on) as first_day_lines
+    from orders_with_gaps
+    group by 1, 2
+
+),
+
+customer_variety as (
+
+    select
+        variety.customer_id,
+        as_of_dates.as_of_date,
+        sum(variety.product_change) as products,
+        sum(variety.category_change) as categories
+    from as_of_dates
+    inner join variety on {{ change_known_before('variety', 'as_of_dates.as_of_date') }}
+    group by 1, 2
+
+),
+
+final as (
+
+    select
+        totals.customer_id,
+        totals.as_of_date,
+
+        -- recency
+        cast(days_since_last as integer) as recency_days,
+        cast(days_since_first as integer) as recency_tenure_days,
+        {{ ratio('days_since_last', 'days_since_first') }} as recency_over_tenure,
+        {{ ratio('days_since_last * (order_days - 1)', 'days_since_first - days_since_last') }}
+            as recency_over_mean_gap,
+        {{ ratio('days_since_last', 'longest_gap_days') }} as recency_over_longest_gap,
+
+        -- frequency
+        cast(orders_total as integer) as frequency_orders_total,
+        {%- for days in windows %}
+        cast(orders_{{ days }}d as integer) as frequency_orders_{{ days }}d,
+        {%- endfor %}
+        cast(order_days as integer) as frequency_order_days_total,
+        {%- for days in half_lives %}
+        decayed_{{ days }}d as frequency_decayed_{{ days }}d,
+        {%- endfor %}
+        {{ ratio('orders_total * 30.4375', 'greatest(days_since_first, 30.4375)') }}
+            as frequency_orders_per_month,
+        cast(2 * orders_90d - orders_180d as integer) as frequency_trend_90d,
+        {{ ratio('orders_90d', 'orders_180d') }} as frequency_share_90d_of_180d,
+
+        -- monetary
+        spend_total as monetary_spend_total,
+        {%- for days in windows %}
+        spend_{{ days }}d as monetary_spend_{{ days }}d,
+        {%- endfor %}
+        decayed_spend_90d as monetary_decayed_90d,
+        {{ ratio('spend_total', 'orders_total') }} as monetary_average_order_value,
+        order_value_sd * orders_total / nullif(spend_total, 0) as monetary_order_value_cv,
+        largest_order_value as monetary_largest_order_value,
+        last_day_spend as monetary_last_order_day_spend,
+        {{ ratio('spend_total', 'days_since_first') }} as monetary_spend_per_day,
+        2 * spend_90d - spend_180d as monetary_trend_90d,
+
+        -- rhythm
+        {{ ratio('days_since_first - days_since_last', 'order_days - 1') }} as rhythm_mean_gap_days,
+        gap_sd_days as rhythm_gap_sd_days,
+        cast(longest_gap_days as integer) as rhythm_longest_gap_days,
+        cast(last_gap_days as integer) as rhythm_last_gap_days,
+        {{ ratio('weekday_6 + weekday_7', 'orders_total') }} as rhythm_weekend_share,
+        {{ first_of_largest('weekday_', range(1, 8)) }} as rhythm_favourite_weekday,
+        {{ ratio(largest('weekday_', range(1, 8)), 'orders_total') }} as rhythm_favourite_weekday_share,
+
+        -- season
+        {{ month_of('totals.as_of_date') }} as season_as_of_month,
+        {{ season_of('totals.as_of_date') }} as season_as_of_season,
+        {{ ratio(
+            'case ' ~ season_of('totals.as_of_date')
+            ~ ' when 1 then season_1 when 2 then season_2 when 3 then season_3 else season_4 end',
+            'orders_total',
+        ) }} as season_share_of_as_of_season,
+        {%- for season, name in seasons.items() %}
+        {{ ratio('season_' ~ season, 'orders_total') }} as season_share_{{ name }},
+        {%- endfor %}
+        {{ first_of_largest('month_', range(1, 13)) }} as season_favourite_month,
+        {{ first_of_largest('season_', range(1, 5)) }} as season_favourite_season,
+        cast(orders_year_ago_90d as integer) as season_orders_year_ago_90d,
+        cast(orders_year_ago_180d as integer) as season_orders_year_ago_180d,
+
+        -- basket
+        {{ ratio('lines', 'orders_total') }} as basket_mean_lines,
+        {{ ratio('units', 'orders_total') }} as basket_mean_units,
+        {{ ratio('gross_total - spend_total', 'gross_total') }} as basket_discount_share,
+
+        -- product and category
+        cast(coalesce(products, 0) as integer) as product_distinct_total,
+        {{ ratio('coalesce(products, 0)', 'lines') }} as product_distinct_per_line,
+        cast(coalesce(categories, 0) as integer) as category_distinct_total,
+
+        -- return
+        {{ ratio('returned_lines', 'lines') }} as return_share_of_lines,
+        {{ ratio('returned_amount', 'spend_total') }} as return_share_of_value,
+
+        -- attribute
+        first_day_spend as attribute_first_order_value,
+        cast(first_day_lines as integer) as attribute_first_order_lines,
+        {{ ratio('first_day_gross - first_day_spend', 'first_day_gross') }}
+            as attribute_first_order_discount_share,
+        {{ month_of('first_on') }} as attribute_first_order_month,
+        {{ iso_weekday('first_on') }} as attribute_first_order_weekday
+    from customer_totals as totals
+    left join customer_variety
+        on
+            totals.customer_id = customer_variety.customer_id
+            and totals.as_of_date = customer_variety.as_of_date
+
+)
+
+select * from final

@@ -1,0 +1,34 @@
+with order_habit_rows as (
+
+    select * from {{ ref('order_habit_rows') }}
+
+),
+
+published_runs as (
+
+    select * from {{ ref('stg_predictions__published_runs') }}
+    where prediction = 'order_habit'
+
+),
+
+final as (
+
+    select
+        order_habit_rows.customer_id,
+        order_habit_rows.as_of_date,
+        order_habit_rows.horizon_days,
+        order_habit_rows.probability,
+        order_habit_rows.decile,
+        order_habit_rows.band,
+        order_habit_rows.recipe,
+        order_habit_rows.model_version,
+        order_habit_rows.run_id,
+        order_habit_rows.scored_at,
+        published_runs.published_at,
+        order_habit_rows.label_known_at
+    from order_habit_rows
+    inner join published_runs on order_habit_rows.run_id = published_runs.run_id
+
+)
+
+select * from final

@@ -1,0 +1,34 @@
+{{ config(
+    materialized='table',
+    enabled=(env_var('SMARTRETAIL_SHOP_SOURCE', 'order_lines') == 'order_lines'),
+) }}
+
+with distinct_rows as (
+
+    select * from {{ ref('stg_order_lines__rows') }}
+
+),
+
+final as (
+
+    select
+        *,
+        -- without a line id, a line is the n-th of its product in its order
+        case
+            when line_id is not null then order_id || '|' || line_id
+            else order_id || '|' || coalesce(product_id, '') || '|' || cast(
+                row_number() over (
+                    partition by
+                        case when line_id is null then order_id end,
+                        case when line_id is null then product_id end,
+                        case when line_id is null then load_id else -row_number end
+                    order by row_number
+                ) as {{ dbt.type_string() }}
+            )
+        end as line_key
+    from distinct_rows
+    where fate in ('order_line', 'return')
+
+)
+
+select * from final

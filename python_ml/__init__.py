@@ -1,0 +1,1 @@
+"""SmartRetail: predictions from a shop's orders, made inside its own warehouse."""

@@ -1,0 +1,72 @@
+"""Errors that a user can act on.
+
+Every failure that a user can cause or mend is a :class:`SmartRetailError`: one sentence on what
+is wrong and one on the way out. The command line prints both and exits with ``exit_code``;
+anything else is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class SmartRetailError(Exception):
+    """Something that the user can mend.
+
+    Parameters
+    ----------
+    message
+        What is wrong, naming the file, setting, table or line.
+    hint
+        What to do next: a command or a flag, ready to type.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class SettingsError(SmartRetailError):
+    """A setting is missing or wrong."""
+
+    exit_code = 2
+
+
+class InputError(SmartRetailError):
+    """A file or a row of the user's breaks the contract; nothing was changed."""
+
+    exit_code = 3
+
+
+class WarehouseError(SmartRetailError):
+    """The database cannot be reached, started or used."""
+
+    exit_code = 4
+
+
+class BuildError(SmartRetailError):
+    """A dbt model or test failed; what was published before stays in force."""
+
+    exit_code = 5
+
+
+class StaleModelError(SmartRetailError):
+    """The features have changed since the model was trained; train before scoring."""
+
+    exit_code = 6
+
+
+class BundleError(SmartRetailError):
+    """A model bundle is missing, damaged or does not fit the features."""
+
+    exit_code = 7
+
+
+class BusyError(SmartRetailError):
+    """Another run holds the publisher's lock."""
+
+    exit_code = 8

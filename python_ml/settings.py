@@ -1,0 +1,105 @@
+"""The one place where configuration is read.
+
+Values come, strongest first, from arguments, from environment variables that start with
+``SMARTRETAIL_``, and from ``.env`` in the working folder. A wrong value stops the program at
+start with the name of the setting.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from python_ml.errors import SettingsError
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+"""The folder with ``dbt_project.yml``."""
+
+
+class Settings(BaseSettings):
+    """All settings, each with the default that fits a newcomer.
+
+    Every field is read from ``SMARTRETAIL_<FIELD>``; ``.env.example`` lists them.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SMARTRETAIL_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default=Path(".smartretail"),
+        description="Folder that holds one shop: database, bundles, reports, logs.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://user:password@host:port/database of your own server; "
+        "unset, an embedded one is started in the home.",
+    )
+    data_dir: Path = Field(
+        default=Path("../shared/data"), description="Where tests find real data sets."
+    )
+    threads: int = Field(
+        default=min(4, os.cpu_count() or 1), ge=1, le=64, description="Threads for dbt and training."
+    )
+    reject_threshold: float = Field(
+        default=0.05, ge=0, le=1, description="Share of bad rows above which a load is refused whole."
+    )
+    lock_wait_seconds: int = Field(
+        default=60, ge=0, description="How long a run waits for another one to finish publishing."
+    )
+    seed: int = Field(default=20240229, ge=0, description="Seed of everything random.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("home", "data_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Where trained models are kept."""
+        return self.home / "bundles"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Where logs of dbt and of the server are kept."""
+        return self.home / "logs"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """dbt's target folder for this home."""
+        return self.home / "dbt" / "target"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; ``None`` among the overrides means "not given".
+
+    Raises
+    ------
+    SettingsError
+        Naming each wrong setting and what is wrong with it. Values are never shown: one of them
+        may be a password.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"SMARTRETAIL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        raise SettingsError(
+            f"Wrong setting: {problems}", "See .env.example for every setting and its meaning."
+        ) from None

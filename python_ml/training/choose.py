@@ -1,0 +1,439 @@
+"""Choose a recipe on what time has shown, measure it where it never looked, and refit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from python_ml.training.calibrate import Calibrator, choose_calibrator, fit_kind
+from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
+from python_ml.training.level import LevelEvidence, apply_shift, choose_weight, level_shift
+from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
+from python_ml.training.recipes.base import FittedModel, Recipe
+from python_ml.training.recipes.out_of_fold import out_of_fold
+from python_ml.training.spec import PredictionSpec, TooSmallError
+from python_ml.training.splits import Split, latest_split, rolling_origins, sample_customers
+
+OnStep = Callable[[str], None]
+ROWS_EXPLAINED = 2_000
+AS_IS = "as_is"
+AS_PUBLISHED = "as_published"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One line of the table of metrics.
+
+    ``role`` is ``test``, ``origin`` or ``origins_pooled``; ``form`` is ``as_is`` (the bare model,
+    how baselines are compared) or ``as_published`` (calibrated, level drawn). ``gains`` says by
+    how much it beats each baseline, with paired intervals; above zero is better.
+    """
+
+    recipe: str
+    role: str
+    test_date: str
+    form: str
+    measurement: Measurement
+    gains: Mapping[str, Mapping[str, Interval]]
+
+
+@dataclass(frozen=True)
+class DataWindow:
+    """What the published model has seen."""
+
+    first_date: str
+    last_date: str
+    dates: int
+    rows: int
+    customers: int
+    positive_rate: float
+    test_date: str
+    test_train_last_date: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """The model to publish, and everything that was measured on the way.
+
+    Attributes
+    ----------
+    model
+        The chosen recipe, refitted on every matured date.
+    level_model
+        The model whose mean draws the level, where ``level_weight`` is not 0.
+    level_shift
+        The shift for the newest rows at hand: what a single row is scored with.
+    importances
+        Mean absolute contribution in logit units by ``feature``, with its ``theme``.
+    left_out
+        Why recipes were not tried, by name.
+    level_tested
+        False where the test rows come from the training dates.
+    chosen_on
+        ``rolling origins`` or ``folds of customers``.
+    """
+
+    spec: PredictionSpec
+    as_of: str
+    seed: int
+    features: pd.DataFrame
+    categorical: tuple[str, ...]
+    chosen: str
+    chosen_on: str
+    model: FittedModel
+    calibrator: Calibrator
+    level_weight: float
+    level_model: FittedModel | None
+    level_shift: float
+    selection: Mapping[str, float]
+    measured: tuple[Measured, ...]
+    importances: pd.DataFrame
+    window: DataWindow
+    left_out: Mapping[str, str]
+    level_tested: bool
+
+    def published(self) -> Measured:
+        """Return what the chosen recipe, as published, shows on the test date."""
+        return next(
+            line
+            for line in self.measured
+            if (line.recipe, line.role, line.form) == (self.chosen, "test", AS_PUBLISHED)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """One recipe on one split."""
+
+    model: FittedModel
+    calibrator: Calibrator
+    as_is: FloatArray
+    calibrated: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Round:
+    """Every eligible recipe on one split."""
+
+    split: Split
+    label: FloatArray
+    entity: TextArray
+    trials: Mapping[str, _Trial]
+    reference: FloatArray | None
+    out_of_fold_losses: Mapping[str, float]
+
+    def published(self, name: str, weight: float) -> FloatArray:
+        """Return the calibrated predictions with their level drawn."""
+        calibrated = self.trials[name].calibrated
+        if self.reference is None:
+            return calibrated
+        return apply_shift(calibrated, level_shift(calibrated, self.reference, weight))
+
+
+def train(
+    spec: PredictionSpec,
+    frame: TrainingFrame,
+    *,
+    as_of: date | str,
+    seed: int,
+    threads: int,
+    newest: pd.DataFrame | None = None,
+    on_step: OnStep | None = None,
+) -> TrainingResult:
+    """Choose among the recipes, measure them and refit the chosen one (design rules 6 to 8, 11).
+
+    Parameters
+    ----------
+    frame
+        Every labelled row; those whose label is known only after ``as_of`` are not looked at.
+    as_of
+        The run's as-of date.
+    newest
+        Features at ``as_of`` of everyone who will be scored: sets the level, needs no labels.
+    on_step
+        Called with a sentence before each step that takes time.
+
+    Raises
+    ------
+    InputError
+        If no outcome is known yet.
+    TooSmallError
+        If no recipe has enough customers.
+    """
+    say = on_step or (lambda _text: None)
+    frame = frame.matured_by(as_of)
+    split = latest_split(frame, as_of)
+    eligible, left_out = _eligible(spec, frame.rows(split.train))
+    runner = _Runner(spec, eligible, seed, threads, say)
+    origins = [runner.run(frame, origin) for origin in _origins(spec, frame, split, eligible)]
+    test = runner.run(frame, split)
+
+    weights = {recipe.name: runner.level_weight(recipe.name, origins, test) for recipe in eligible}
+    selection = runner.selection(origins, test, weights)
+    chosen = _simplest_within(selection, spec.min_gain)
+    say("Measuring")
+    measured = _measure_all(spec, chosen, origins, test, weights, seed)
+
+    say(f"Refitting {chosen} on every matured date")
+    final = _sampled(spec, frame).with_newest(newest)
+    model, calibrator, level_model = runner.refit(final, test, chosen, weights[chosen])
+    latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
+    horizon = spec.horizon_days
+    shift = 0.0
+    if level_model is not None:
+        calibrated = calibrator.apply(model.predict(latest, horizon))
+        shift = level_shift(calibrated, level_model.predict(latest, horizon), weights[chosen])
+    return TrainingResult(
+        spec=spec,
+        as_of=str(as_of),
+        seed=seed,
+        features=frame.features,
+        categorical=frame.categorical,
+        chosen=chosen,
+        chosen_on="rolling origins" if origins else "folds of customers",
+        model=model,
+        calibrator=calibrator,
+        level_weight=weights[chosen] if level_model is not None else 0.0,
+        level_model=level_model,
+        level_shift=shift,
+        selection=selection,
+        measured=tuple(measured),
+        importances=_importances(model, latest, horizon),
+        window=_window(final, split, frame),
+        left_out=left_out,
+        level_tested=split.level_tested,
+    )
+
+
+def _eligible(spec: PredictionSpec, frame: TrainingFrame) -> tuple[list[Recipe], dict[str, str]]:
+    reasons = {recipe.name: recipe.minimum.shortfall(frame) for recipe in spec.recipes}
+    left_out = {name: reason for name, reason in reasons.items() if reason is not None}
+    eligible = [recipe for recipe in spec.recipes if recipe.name not in left_out]
+    if not eligible:
+        raise TooSmallError(
+            f"{spec.name} is skipped: {'; '.join(f'{k} {v}' for k, v in left_out.items())}.",
+            "Load more history, or wait until more outcomes are known.",
+        )
+    return eligible, left_out
+
+
+def _origins(
+    spec: PredictionSpec, frame: TrainingFrame, split: Split, eligible: Sequence[Recipe]
+) -> list[Split]:
+    """Return the origins on which every eligible recipe can be tried: only these compare them."""
+    if not split.level_tested:
+        return []
+    return rolling_origins(
+        frame,
+        split.test_date,
+        most=spec.most_origins,
+        customers=max(recipe.minimum.customers for recipe in eligible),
+        per_class=max(recipe.minimum.per_class for recipe in eligible),
+    )
+
+
+def _sampled(spec: PredictionSpec, frame: TrainingFrame) -> TrainingFrame:
+    if len(frame) <= spec.max_training_rows:
+        return frame
+    return frame.rows(sample_customers(frame, spec.max_training_rows))
+
+
+@dataclass(frozen=True, eq=False)
+class _Runner:
+    """Fits the eligible recipes on splits."""
+
+    spec: PredictionSpec
+    eligible: Sequence[Recipe]
+    seed: int
+    threads: int
+    say: OnStep
+
+    def run(self, frame: TrainingFrame, split: Split) -> _Round:
+        """Fit every eligible recipe on the training rows, predict the test rows."""
+        test = frame.rows(split.test)
+        train_rows = _sampled(self.spec, frame.rows(split.train))
+        if split.level_tested:
+            train_rows = train_rows.with_newest(test.features)
+        fitted: dict[str, FittedModel] = {}
+        trials, losses = {}, {}
+        for recipe in self.eligible:
+            self.say(f"Fitting {recipe.name} for {split.role} date {split.test_date}")
+            model = self._fit(recipe, train_rows, fitted)
+            fitted[recipe.name] = model
+            seen = self._out_of_fold(recipe, model, train_rows)
+            calibrator = choose_calibrator(
+                seen, train_rows.label, train_rows.entity, seed=self.seed
+            )
+            losses[recipe.name] = log_loss(train_rows.label, seen)
+            as_is = model.predict(test.features, self.spec.horizon_days)
+            trials[recipe.name] = _Trial(model, calibrator, as_is, calibrator.apply(as_is))
+        reference = trials.get(self.spec.level_reference or "")
+        return _Round(
+            split=split,
+            label=test.label,
+            entity=test.entity,
+            trials=trials,
+            reference=None if reference is None else reference.as_is,
+            out_of_fold_losses=losses,
+        )
+
+    def _fit(
+        self, recipe: Recipe, frame: TrainingFrame, fitted: Mapping[str, FittedModel]
+    ) -> FittedModel:
+        return recipe.fit(frame, seed=self.seed, threads=self.threads, fitted=fitted)
+
+    def _out_of_fold(self, recipe: Recipe, model: FittedModel, frame: TrainingFrame) -> FloatArray:
+        return out_of_fold(recipe, model, frame, seed=self.seed, threads=self.threads)
+
+    def level_weight(self, name: str, origins: Sequence[_Round], test: _Round) -> float:
+        """Return how far the level of this recipe is drawn, as the rolling origins say."""
+        if test.reference is None:
+            return 0.0
+        evidence = [
+            LevelEvidence(past.trials[name].calibrated, past.reference, past.label)
+            for past in origins
+            if past.reference is not None
+        ]
+        return choose_weight(evidence, self.spec.level_weight, self.spec.min_gain)
+
+    def selection(
+        self, origins: Sequence[_Round], test: _Round, weights: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Return each recipe's log-loss on the origins pooled, else on folds of customers."""
+        if not origins:
+            return dict(test.out_of_fold_losses)
+        label = np.concatenate([past.label for past in origins])
+        return {
+            name: log_loss(
+                label, np.concatenate([past.published(name, weights[name]) for past in origins])
+            )
+            for name in test.trials
+        }
+
+    def refit(
+        self, frame: TrainingFrame, test: _Round, chosen: str, weight: float
+    ) -> tuple[FittedModel, Calibrator, FittedModel | None]:
+        """Fit the chosen recipe, what it chose fixed, with calibrator and level model."""
+        trial = test.trials[chosen]
+        recipe = trial.model.as_recipe()
+        level_model = None
+        fitted: dict[str, FittedModel] = {}
+        if weight > 0 and self.spec.level_reference:
+            level_recipe = test.trials[self.spec.level_reference].model.as_recipe()
+            level_model = self._fit(level_recipe, frame, {})
+            fitted[level_recipe.name] = level_model
+        model = fitted.get(chosen) or self._fit(recipe, frame, fitted)
+        seen = self._out_of_fold(recipe, model, frame)
+        return model, fit_kind(trial.calibrator.kind, seen, frame.label), level_model
+
+
+def _simplest_within(losses: Mapping[str, float], min_gain: float) -> str:
+    """Return the first recipe whose loss is within ``min_gain`` of the best."""
+    best = min(losses.values())
+    return next(name for name, loss in losses.items() if loss < best + min_gain)
+
+
+def _measure_all(
+    spec: PredictionSpec,
+    chosen: str,
+    origins: Sequence[_Round],
+    test: _Round,
+    weights: Mapping[str, float],
+    seed: int,
+) -> list[Measured]:
+    rounds = [*origins, test]
+    lines = [
+        _line(spec, name, past, form, weights[name], seed, gains=past is test and name == chosen)
+        for past in rounds
+        for name in past.trials
+        for form in (AS_IS, AS_PUBLISHED)
+    ]
+    if not origins:
+        return lines
+    pooled = _pooled(origins, weights)
+    return lines + [
+        _line(spec, name, pooled, form, weights[name], seed, gains=name == chosen)
+        for name in pooled.trials
+        for form in (AS_IS, AS_PUBLISHED)
+    ]
+
+
+def _pooled(origins: Sequence[_Round], weights: Mapping[str, float]) -> _Round:
+    """Return the origins as one; levels were drawn origin by origin."""
+    trials = {
+        name: replace(
+            origins[-1].trials[name],
+            as_is=np.concatenate([past.trials[name].as_is for past in origins]),
+            calibrated=np.concatenate([past.published(name, weights[name]) for past in origins]),
+        )
+        for name in origins[-1].trials
+    }
+    label = np.concatenate([past.label for past in origins])
+    entity = np.concatenate([past.entity for past in origins])
+    return _Round(replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {})
+
+
+def _line(
+    spec: PredictionSpec,
+    name: str,
+    past: _Round,
+    form: str,
+    weight: float,
+    seed: int,
+    *,
+    gains: bool,
+) -> Measured:
+    as_is = form == AS_IS
+    probability = past.trials[name].as_is if as_is else past.published(name, weight)
+    against = [b for b in spec.baselines if b in past.trials and gains and not as_is]
+    return Measured(
+        recipe=name,
+        role=past.split.role,
+        test_date=str(past.split.test_date),
+        form=form,
+        measurement=measure(
+            past.label, probability, past.entity, rounds=spec.bootstrap_rounds, seed=seed
+        ),
+        gains={
+            baseline: paired_gain(
+                past.label,
+                probability,
+                past.trials[baseline].as_is,
+                past.entity,
+                rounds=spec.bootstrap_rounds,
+                seed=seed,
+            )
+            for baseline in against
+        },
+    )
+
+
+def _importances(model: FittedModel, features: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
+    step = max(1, len(features) // ROWS_EXPLAINED)
+    contributions = model.contributions(features.iloc[::step], horizon_days)
+    importance = contributions.abs().mean().sort_values(ascending=False, kind="stable")
+    return pd.DataFrame(
+        {
+            "feature": importance.index.astype(str),
+            "theme": [str(name).split("_", 1)[0] for name in importance.index],
+            "importance": importance.to_numpy(dtype=np.float64),
+        }
+    )
+
+
+def _window(final: TrainingFrame, split: Split, frame: TrainingFrame) -> DataWindow:
+    dates = final.dates()
+    return DataWindow(
+        first_date=str(dates[0]),
+        last_date=str(dates[-1]),
+        dates=len(dates),
+        rows=len(final),
+        customers=final.customers(),
+        positive_rate=float(final.label.mean()),
+        test_date=str(split.test_date),
+        test_train_last_date=str(frame.as_of[split.train].max()),
+    )

@@ -1,0 +1,88 @@
+"""Rich regularised logistic regression on every feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from python_ml.training.frame import FloatArray, TrainingFrame
+from python_ml.training.recipes.base import FittedModel, Minimum, Recipe, to_probability
+from python_ml.training.recipes.design import fit_design
+from python_ml.training.recipes.linear import LinearModel, fit_logistic
+from python_ml.training.splits import customer_folds
+
+STRENGTHS = (1000.0, 300.0, 100.0, 30.0, 10.0)
+"""From strong to weak, in rows: each solution is the next one's start."""
+FOLDS = 4
+HINGES = 6
+PRODUCTS = 3
+
+
+class LogisticModel(LinearModel):
+    """The model of :class:`Logistic`."""
+
+    recipe: ClassVar[str] = "logistic"
+    file: ClassVar[str] = "logistic.json"
+
+    def as_recipe(self) -> Recipe:
+        """Return the recipe with its strength fixed."""
+        return Logistic(strength=self.strength)
+
+
+@dataclass(frozen=True)
+class Logistic(Recipe):
+    """Signed-log numbers, missing indicators, hinges and products of the strongest, one-hot levels.
+
+    The strength of the penalty is the one with the lowest log-loss on folds of customers, unless
+    it is given.
+    """
+
+    strength: float | None = None
+
+    name: ClassVar[str] = "logistic"
+    minimum: ClassVar[Minimum] = Minimum(customers=150, per_class=30)
+
+    def fit(
+        self,
+        frame: TrainingFrame,
+        *,
+        seed: int,
+        threads: int,
+        fitted: Mapping[str, FittedModel] | None = None,
+    ) -> LogisticModel:
+        """Choose the strength on folds of customers, then fit on every row."""
+        columns = frame.usable_columns()
+        design = fit_design(frame, columns, hinges=HINGES, products=PRODUCTS)
+        matrix = design.matrix(frame.features)
+        strengths = STRENGTHS if self.strength is None else (self.strength,)
+        strength, out_of_fold = _choose_strength(matrix, frame, strengths, seed)
+        beta = fit_logistic(matrix, frame.label, strength)
+        return LogisticModel(
+            design=design,
+            intercept=float(beta[0]),
+            coefficients=beta[1:],
+            columns=tuple(columns),
+            strength=strength,
+            out_of_fold=out_of_fold,
+        )
+
+
+def _choose_strength(
+    matrix: FloatArray, frame: TrainingFrame, strengths: tuple[float, ...], seed: int
+) -> tuple[float, FloatArray]:
+    """Return the best strength and its out-of-fold predictions."""
+    fold = customer_folds(frame.entity, FOLDS, seed)
+    scores = np.empty((len(strengths), len(frame)))
+    for k in range(FOLDS):
+        inside, outside = fold != k, fold == k
+        beta = None
+        terms, label, held_out = matrix[inside], frame.label[inside], matrix[outside]
+        for i, strength in enumerate(strengths):
+            beta = fit_logistic(terms, label, strength, beta)
+            scores[i, outside] = beta[0] + held_out @ beta[1:]
+    losses = (np.logaddexp(0.0, scores) - frame.label * scores).mean(axis=1)
+    best = int(np.argmin(losses))
+    return strengths[best], to_probability(scores[best])

@@ -1,0 +1,61 @@
+"""What a prediction declares of itself, as far as training needs to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from python_ml.errors import SmartRetailError
+from python_ml.training.recipes.base import Recipe
+
+
+class TooSmallError(SmartRetailError):
+    """The shop is too small for every recipe of a prediction; the others go on (rule 8)."""
+
+
+@dataclass(frozen=True)
+class PredictionSpec:
+    """A binary prediction over (entity, as-of date) rows.
+
+    Parameters
+    ----------
+    name
+        As in ``feat_<name>``.
+    entity_column
+        The key beside ``as_of_date``.
+    horizon_days
+        Length of the window that the label looks at.
+    recipes
+        What may be published, simplest first: a gain under ``min_gain`` goes to the simpler one.
+    baselines
+        Names of the recipes that the published one is measured against, as they are.
+    level_reference
+        Name of the recipe whose mean draws the level, or ``None`` for none (design rule 7).
+    level_weight
+        How far it draws, in logit: half-way won on five public shops.
+    min_gain
+        Log-loss that a less simple choice must save.
+    most_origins
+        Rolling origins that recipes are chosen on.
+    max_training_rows
+        Above it, whole customers are sampled.
+    bootstrap_rounds
+        Draws behind each interval.
+    """
+
+    name: str
+    entity_column: str
+    horizon_days: int
+    recipes: tuple[Recipe, ...]
+    baselines: tuple[str, ...] = ()
+    level_reference: str | None = None
+    level_weight: float = 0.5
+    min_gain: float = 0.001
+    most_origins: int = 4
+    max_training_rows: int = 400_000
+    bootstrap_rounds: int = 200
+
+    def __post_init__(self) -> None:
+        names = [recipe.name for recipe in self.recipes]
+        unknown = (set(self.baselines) | {self.level_reference or names[0]}) - set(names)
+        if unknown or len(set(names)) != len(names):
+            raise ValueError(f"recipes {names} must be distinct and include {sorted(unknown)}")

@@ -1,0 +1,125 @@
+"""Which rows train and which test, by time and by customer (design rule 6)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from python_ml.errors import InputError
+from python_ml.training.frame import BoolArray, IntArray, TextArray, TrainingFrame, as_day
+
+HashArray = npt.NDArray[np.uint64]
+
+TEST_SHARE = 0.25
+"""Share of customers that test where time cannot."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training rows and test rows of one measurement.
+
+    ``role`` is ``test`` for the one that is reported and ``origin`` for the earlier ones that
+    recipes are chosen on. ``level_tested`` is false where the test rows come from the training
+    dates, so that a change of the base rate over time cannot show.
+    """
+
+    role: Literal["test", "origin", "origins_pooled"]
+    test_date: np.datetime64
+    train: BoolArray
+    test: BoolArray
+    level_tested: bool = True
+
+
+def stable_hash(names: TextArray, salt: str = "") -> HashArray:
+    """Return one 64-bit number per name: the same on every machine and in every version.
+
+    Python's own ``hash`` differs from process to process.
+    """
+    codes, levels = pd.factorize(np.asarray(names, dtype=object))
+    prefix = salt.encode() + b"\x00"
+    numbers = [
+        int.from_bytes(hashlib.blake2b(prefix + str(x).encode(), digest_size=8).digest(), "big")
+        for x in levels
+    ]
+    return np.array(numbers, dtype=np.uint64)[codes]
+
+
+def customer_folds(entity: TextArray, folds: int, seed: int = 0) -> IntArray:
+    """Return a fold number per row; all rows of a customer share one.
+
+    Customers are dealt out in the order of a stable hash, so folds differ by at most one customer.
+    """
+    codes, levels = pd.factorize(np.asarray(entity, dtype=object))
+    order = np.argsort(stable_hash(np.asarray(levels, dtype=object), f"fold{seed}"), kind="stable")
+    fold_of = np.empty(len(levels), dtype=np.int64)
+    fold_of[order] = np.arange(len(levels)) % folds
+    return fold_of[codes]
+
+
+def latest_split(frame: TrainingFrame, as_of: date | str | np.datetime64) -> Split:
+    """Return the split that is reported: the latest as-of date whose window has closed.
+
+    It trains on the dates whose windows had closed by that date. With less than two horizons of
+    history there are none; then a quarter of the customers of all matured dates test, and
+    ``level_tested`` is false.
+
+    Raises
+    ------
+    InputError
+        If no window has closed yet.
+    """
+    matured = frame.label_known_at <= as_day(as_of)
+    if not matured.any():
+        raise InputError(
+            f"No outcome is known yet at {as_of}: no window of {frame.horizon_days} days closed.",
+            "Wait for more history, or use a shorter --horizon.",
+        )
+    test_date = frame.as_of[matured].max()
+    train = frame.label_known_at <= test_date
+    if _both_classes(frame, train):
+        return Split("test", test_date, train, matured & (frame.as_of == test_date))
+    bucket = stable_hash(frame.entity, "test") % np.uint64(1000)
+    held_out = bucket < np.uint64(round(TEST_SHARE * 1000))
+    return Split("test", test_date, matured & ~held_out, matured & held_out, level_tested=False)
+
+
+def rolling_origins(
+    frame: TrainingFrame, before: np.datetime64, *, most: int, customers: int, per_class: int
+) -> list[Split]:
+    """Return earlier measurements, oldest first, whose outcomes were all known at ``before``.
+
+    Only origins that have enough to learn from and both answers to be measured on are returned.
+    """
+    known = frame.label_known_at <= before
+    found: list[Split] = []
+    for day in np.unique(frame.as_of[known])[::-1]:
+        train = frame.label_known_at <= day
+        if len(found) == most or not train.any():
+            break
+        test = known & (frame.as_of == day)
+        enough = _enough(frame.rows(train), customers, per_class)
+        if enough and _both_classes(frame, test):
+            found.append(Split("origin", day, train, test))
+    return found[::-1]
+
+
+def sample_customers(frame: TrainingFrame, most_rows: int) -> BoolArray:
+    """Return a mask of at most about ``most_rows`` rows: whole customers, by a stable hash."""
+    if len(frame) <= most_rows:
+        return np.ones(len(frame), dtype=np.bool_)
+    share = most_rows / len(frame)
+    return np.asarray(stable_hash(frame.entity, "sample") < np.uint64(share * 2.0**64))
+
+
+def _both_classes(frame: TrainingFrame, mask: BoolArray) -> bool:
+    return len(np.unique(frame.label[mask])) > 1
+
+
+def _enough(frame: TrainingFrame, customers: int, per_class: int) -> bool:
+    return frame.customers() >= customers and min(frame.customers_per_class()) >= per_class

@@ -1,0 +1,154 @@
+"""Running dbt, one invocation per process.
+
+Two invocations in one Python process are unsafe, and a half-finished one cannot be stopped from
+within, so each runs as a child of its own with the home's target and log folders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from python_ml.errors import BuildError
+from python_ml.settings import PROJECT_DIR, Settings
+from python_ml.warehouse.postgres import Warehouse
+
+log = logging.getLogger(__name__)
+
+Target = Literal["prod", "dev"]
+OnLine = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DbtNode:
+    """What became of one model, seed or test."""
+
+    unique_id: str
+    status: str
+    message: str
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The name that its author knows it by."""
+        return self.unique_id.split(".")[2]
+
+
+def dbt_environment(
+    settings: Settings, warehouse: Warehouse, staging: str, target: Target = "prod"
+) -> dict[str, str]:
+    """Everything that ``dbt`` needs in its environment, secrets included."""
+    return {
+        **warehouse.environment(),
+        "DBT_PROFILES_DIR": str(PROJECT_DIR / "dbt_project" / "profiles"),
+        "DBT_PROJECT_DIR": str(PROJECT_DIR),
+        "SMARTRETAIL_DBT_TARGET": target,
+        "SMARTRETAIL_SHOP_SOURCE": staging,
+        "SMARTRETAIL_MACROS_HASH": macros_hash(),
+        "SMARTRETAIL_THREADS": str(settings.threads),
+    }
+
+
+def macros_hash(project_dir: Path = PROJECT_DIR) -> str:
+    """Digest of all macros: part of the lineage hash of every feature and label."""
+    digest = hashlib.sha256()
+    for path in sorted((project_dir / "dbt_project" / "macros").rglob("*.sql")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run_dbt(
+    settings: Settings,
+    warehouse: Warehouse,
+    staging: str,
+    arguments: Sequence[str],
+    *,
+    target: Target = "prod",
+    project_dir: Path = PROJECT_DIR,
+    on_line: OnLine | None = None,
+) -> list[DbtNode]:
+    """Run ``dbt <arguments>`` and return what became of each node.
+
+    Parameters
+    ----------
+    arguments
+        For instance ``["build", "--select", "+feat_order_habit"]``.
+    project_dir
+        Another copy of the project, for tests that change its SQL.
+    on_line
+        Called with each line that dbt prints.
+
+    Raises
+    ------
+    BuildError
+        Naming the models and tests that failed, and the log to read.
+    """
+    target_dir = settings.dbt_target_dir
+    results_file = target_dir / "run_results.json"
+    results_file.unlink(missing_ok=True)
+    log_dir = settings.logs_dir / "dbt"
+    log_dir.mkdir(parents=True, exist_ok=True)
+    command = [
+        str(Path(sys.executable).parent / "dbt"),
+        "--no-use-colors",
+        "--no-version-check",
+        *arguments,
+        "--project-dir", str(project_dir),
+        "--target-path", str(target_dir),
+        "--log-path", str(log_dir),
+    ]  # fmt: skip
+    environment = {**os.environ, **dbt_environment(settings, warehouse, staging, target)}
+    log.debug("dbt %s", " ".join(arguments))
+    last_lines: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=project_dir,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last_lines = [*last_lines[-30:], line.rstrip()]
+            if on_line is not None:
+                on_line(line.rstrip())
+    nodes = _results(results_file)
+    failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
+    if failed:
+        named = "\n".join(f"  {node.name}: {_one_line(node.message)}" for node in failed[:8])
+        raise BuildError(
+            f"dbt {arguments[0]}: {len(failed)} of {len(nodes)} nodes failed:\n{named}",
+            f"The whole story is in {log_dir / 'dbt.log'}.",
+        )
+    if process.returncode != 0:
+        tail = "\n".join(f"  {line}" for line in last_lines[-12:])
+        raise BuildError(f"dbt {arguments[0]} failed:\n{tail}", f"See {log_dir / 'dbt.log'}.")
+    return nodes
+
+
+def _results(path: Path) -> list[DbtNode]:
+    if not path.is_file():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        DbtNode(
+            entry["unique_id"], entry["status"], entry.get("message") or "", entry["execution_time"]
+        )
+        for entry in document["results"]
+    ]
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())[:300]

@@ -1,0 +1,193 @@
+"""Reading from and writing to PostgreSQL.
+
+Rows move as Arrow in both directions. Nothing outside this package opens a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+import pyarrow as pa
+
+from python_ml.errors import WarehouseError
+
+PUBLISH_LOCK = 7_236_012_026
+"""Key of the advisory lock that keeps writers of one shop apart."""
+
+
+class BulkWriter:
+    """One transaction of bulk writes; see :meth:`Warehouse.bulk`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def append(
+        self,
+        schema: str,
+        table: str,
+        rows: pa.Table | pa.RecordBatchReader,
+        temporary: bool = False,
+    ) -> int:
+        """Append rows to an existing table and return how many.
+
+        The driver writes bytes without converting them, so every column is first cast to the type
+        that the table has; a value that does not fit is an error, never garbage.
+
+        Raises
+        ------
+        WarehouseError
+            When the columns are not exactly those of the table.
+        """
+        reader = rows.to_reader() if isinstance(rows, pa.Table) else rows
+        target = self._schema_of(table if temporary else f"{schema}.{table}")
+        unknown = sorted(set(reader.schema.names) - set(target.names))
+        missing = sorted(set(target.names) - set(reader.schema.names))
+        if unknown or missing:
+            raise WarehouseError(
+                f"Rows for {schema}.{table} do not fit: unknown columns {unknown}, missing {missing}.",
+                "The table was made by another version; run `smartretail doctor`.",
+            )
+        written = 0
+
+        def converted() -> Iterator[pa.RecordBatch]:
+            nonlocal written
+            for batch in reader:
+                written += batch.num_rows
+                yield batch.select(target.names).cast(target)
+
+        with self._connection.cursor() as cursor:
+            where = {"temporary": True} if temporary else {"db_schema_name": schema}
+            cursor.adbc_ingest(
+                table,
+                pa.RecordBatchReader.from_batches(target, converted()),
+                mode="append",
+                **where,
+            )
+        return written
+
+    def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> int:
+        """Run one statement with ``$1``-style parameters; return the rows it touched."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return int(cursor.rowcount)
+
+    def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
+        """Read inside the transaction."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetch_arrow_table()
+
+    def _schema_of(self, table: str) -> pa.Schema:
+        return self.read(f"select * from {table} limit 0").schema  # noqa: S608 - our own names
+
+
+class Warehouse:
+    """The shop's database.
+
+    Parameters
+    ----------
+    url
+        ``postgresql://user:password@host:port/database``. Kept out of ``repr`` and of errors.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self._url)
+        return f"Warehouse({parts.hostname}:{parts.port}{parts.path})"
+
+    @property
+    def url(self) -> str:
+        """The address with its password; for handing on, never for logging."""
+        return self._url
+
+    def environment(self) -> dict[str, str]:
+        """The connection as the variables that dbt's profile reads."""
+        parts = urlsplit(self._url)
+        options = parse_qs(parts.query)
+        variables = {
+            "SMARTRETAIL_PGHOST": parts.hostname or "127.0.0.1",
+            "SMARTRETAIL_PGPORT": str(parts.port or 5432),
+            "SMARTRETAIL_PGUSER": unquote(parts.username or ""),
+            "SMARTRETAIL_PGPASSWORD": unquote(parts.password or ""),
+            "SMARTRETAIL_PGDATABASE": unquote(parts.path.lstrip("/")),
+        }
+        if "sslmode" in options:
+            variables["SMARTRETAIL_PGSSLMODE"] = options["sslmode"][0]
+        return variables
+
+    @contextmanager
+    def connect(self, autocommit: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """Open a connection for small statements; commits at the end, rolls back on an error.
+
+        Raises
+        ------
+        WarehouseError
+            When the server does not answer.
+        """
+        try:
+            connection = psycopg.connect(self._url, autocommit=autocommit, connect_timeout=10)
+        except psycopg.OperationalError as error:
+            raise WarehouseError(
+                f"Cannot connect to {self!r}: {_first_line(error)}",
+                "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
+            ) from None
+        with connection:
+            yield connection
+
+    def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
+        """Read the result of one query as Arrow; parameters are ``$1``, ``$2`` ..."""
+        with self._adbc() as connection, connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def read_batches(
+        self, query: str, parameters: Sequence[Any] | None = None
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Read the result of one query batch by batch, in bounded memory."""
+        with self._adbc() as connection, connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            yield cursor.fetch_record_batch()
+
+    @contextmanager
+    def bulk(self) -> Iterator[BulkWriter]:
+        """Write in one transaction: all of it is there at the end, or none of it."""
+        with self._adbc() as connection:
+            try:
+                yield BulkWriter(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def relation_exists(self, schema: str, name: str) -> bool:
+        """Whether a table or view is there."""
+        with self.connect() as connection:
+            found = connection.execute(
+                "select to_regclass(%s)", (f'"{schema}"."{name}"',)
+            ).fetchone()
+        return found is not None and found[0] is not None
+
+    @contextmanager
+    def _adbc(self) -> Iterator[Any]:
+        try:
+            connection = adbc.connect(self._url)
+        except adbc_driver_manager.Error as error:
+            raise WarehouseError(
+                f"Cannot connect to {self!r}: {_first_line(error)}",
+                "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
+            ) from None
+        with connection:
+            yield connection
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
