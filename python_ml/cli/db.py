@@ -169,6 +169,7 @@ def _outside_status(address: str) -> str:
                 "select current_setting('server_version'), pg_database_size(current_database())"
             ).fetchone()
             info = connection.info
+            where = f"{info.host}:{info.port}, database {info.dbname}, user {info.user}"
     except psycopg.OperationalError as error:
         raise WarehouseError(
             f"The server of SMARTRETAIL_DATABASE_URL cannot be reached: {error}",
@@ -182,7 +183,7 @@ def _outside_status(address: str) -> str:
     version, size = row if row is not None else ("?", 0)
     return _lines(
         server="outside (SMARTRETAIL_DATABASE_URL)",
-        address=f"{info.host}:{info.port}, database {info.dbname}, user {info.user}",
+        address=where,
         version=f"PostgreSQL {version}",
         size=_size(size),
     )

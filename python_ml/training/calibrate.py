@@ -1,4 +1,9 @@
-"""Calibrators by size of shop (design rule 8): none, sigmoid, isotonic."""
+"""Calibrators by size of shop (design rule 8): none, sigmoid, isotonic.
+
+A calibrator mends the shape (too sure, too timid, bent) and keeps the mean of what it was fitted
+on: the level of the past is no promise for the season ahead, and belongs to
+:mod:`python_ml.training.level`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from sklearn.isotonic import IsotonicRegression
 from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, IntArray, TextArray
 from python_ml.training.metrics import log_loss
-from python_ml.training.recipes.base import to_logit, to_probability
+from python_ml.training.recipes.base import shift_to_mean, to_logit, to_probability
 from python_ml.training.recipes.linear import fit_logistic
 from python_ml.training.splits import customer_folds
 
@@ -35,6 +40,10 @@ class Calibrator(ABC):
         """Return calibrated probabilities; never exactly 0 or 1, never in another order."""
 
     @abstractmethod
+    def shifted(self, shift: float) -> Calibrator:
+        """Return the calibrator with its results' logits shifted."""
+
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, ``kind`` among them."""
 
@@ -48,6 +57,10 @@ class Identity(Calibrator):
     def apply(self, probability: FloatArray) -> FloatArray:
         """Return the probabilities as they are."""
         return probability
+
+    def shifted(self, shift: float) -> Calibrator:
+        """Return a sigmoid of slope 1."""
+        return Sigmoid(shift, 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind alone."""
@@ -79,6 +92,10 @@ class Sigmoid(Calibrator):
         """Return the scaled probabilities."""
         return to_probability(self.intercept + self.slope * to_logit(probability))
 
+    def shifted(self, shift: float) -> Calibrator:
+        """Return the same slope with another intercept."""
+        return Sigmoid(self.intercept + shift, self.slope)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the two numbers."""
         return {"kind": self.kind, "intercept": self.intercept, "slope": self.slope}
@@ -109,6 +126,11 @@ class Isotonic(Calibrator):
     def apply(self, probability: FloatArray) -> FloatArray:
         """Return the interpolated probabilities."""
         return np.asarray(np.interp(probability, self.x, self.y), dtype=np.float64)
+
+    def shifted(self, shift: float) -> Calibrator:
+        """Return the same knots at shifted heights."""
+        heights = to_probability(to_logit(np.array(self.y)) + shift)
+        return Isotonic(self.x, tuple(float(y) for y in heights))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the knots."""
@@ -148,11 +170,22 @@ def allowed_kinds(label: FloatArray, entity: TextArray) -> tuple[str, ...]:
     return (Identity.kind, Sigmoid.kind, Isotonic.kind)
 
 
-def fit_kind(kind: str, probability: FloatArray, label: FloatArray) -> Calibrator:
-    """Fit one kind of calibrator on out-of-fold predictions."""
+def fit_shape(kind: str, probability: FloatArray, label: FloatArray) -> Calibrator:
+    """Fit one kind of calibrator on out-of-fold predictions, keeping their mean."""
+    if kind == Identity.kind:
+        return Identity()
+    full = _fit_full(kind, probability, label)
+    return full.shifted(shift_to_mean(full.apply(probability), float(probability.mean())))
+
+
+def _fit_full(kind: str, probability: FloatArray, label: FloatArray) -> Calibrator:
+    """Fit one kind, level and shape; for ``none`` the level alone, so that kinds compare."""
+    fitted: Calibrator | None = None
     if kind == Sigmoid.kind:
-        return Sigmoid.fit(probability, label) or Identity()
-    return Isotonic.fit(probability, label) if kind == Isotonic.kind else Identity()
+        fitted = Sigmoid.fit(probability, label)
+    elif kind == Isotonic.kind:
+        fitted = Isotonic.fit(probability, label)
+    return fitted or Identity().shifted(shift_to_mean(probability, float(label.mean())))
 
 
 def choose_calibrator(
@@ -172,16 +205,13 @@ def choose_calibrator(
     losses = {kind: _unseen_loss(kind, probability, label, fold) for kind in kinds}
     best = min(losses.values())
     chosen = next(kind for kind in kinds if losses[kind] < best + MIN_GAIN)
-    return fit_kind(chosen, probability, label)
+    return fit_shape(chosen, probability, label)
 
 
-def _unseen_loss(
-    kind: str, probability: FloatArray, label: FloatArray, fold: IntArray
-) -> float:
+def _unseen_loss(kind: str, probability: FloatArray, label: FloatArray, fold: IntArray) -> float:
     calibrated = np.empty(len(label))
     for k in range(FOLDS):
         seen, unseen = fold != k, fold == k
-        if len(np.unique(label[seen])) == 1:
-            return float("inf") if kind != Identity.kind else log_loss(label, probability)
-        calibrated[unseen] = fit_kind(kind, probability[seen], label[seen]).apply(probability[unseen])
+        full = _fit_full(kind, probability[seen], label[seen])
+        calibrated[unseen] = full.apply(probability[unseen])
     return log_loss(label, calibrated)

@@ -9,11 +9,11 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from python_ml.training.calibrate import Calibrator, choose_calibrator, fit_kind
+from python_ml.training.calibrate import Calibrator, choose_calibrator, fit_shape
 from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
-from python_ml.training.level import LevelEvidence, apply_shift, choose_weight, level_shift
+from python_ml.training.level import LevelEvidence, LevelPolicy, apply_shift, choose_level
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
-from python_ml.training.recipes.base import FittedModel, Recipe
+from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
 from python_ml.training.recipes.out_of_fold import out_of_fold
 from python_ml.training.spec import PredictionSpec, TooSmallError
 from python_ml.training.splits import Split, latest_split, rolling_origins, sample_customers
@@ -56,15 +56,48 @@ class DataWindow:
 
 
 @dataclass(frozen=True, eq=False)
+class Published:
+    """A model with its calibrator and its level: what scores.
+
+    Attributes
+    ----------
+    level_model
+        The model whose mean draws the level, where the policy asks for one.
+    label_shift
+        What brings out-of-fold predictions to the mean of their labels.
+    """
+
+    model: FittedModel
+    calibrator: Calibrator
+    level: LevelPolicy
+    label_shift: float
+    level_model: FittedModel | None
+    horizon_days: int
+
+    def calibrated(self, features: pd.DataFrame) -> FloatArray:
+        """Return calibrated probabilities before the level."""
+        return self.calibrator.apply(self.model.predict(features, self.horizon_days))
+
+    def level_shift(self, features: pd.DataFrame) -> float:
+        """Return the shift of the level for everyone who is scored at one date."""
+        reference = None
+        if self.level_model is not None:
+            reference = self.level_model.predict(features, self.horizon_days)
+        return self.level.shift(self.calibrated(features), self.label_shift, reference)
+
+    def predict(self, features: pd.DataFrame, level_shift: float) -> FloatArray:
+        """Return what is published for these rows."""
+        return apply_shift(self.calibrated(features), level_shift)
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingResult:
     """The model to publish, and everything that was measured on the way.
 
     Attributes
     ----------
-    model
-        The chosen recipe, refitted on every matured date.
-    level_model
-        The model whose mean draws the level, where ``level_weight`` is not 0.
+    published
+        The chosen recipe, refitted on every matured date, with calibrator and level.
     level_shift
         The shift for the newest rows at hand: what a single row is scored with.
     importances
@@ -84,10 +117,7 @@ class TrainingResult:
     categorical: tuple[str, ...]
     chosen: str
     chosen_on: str
-    model: FittedModel
-    calibrator: Calibrator
-    level_weight: float
-    level_model: FittedModel | None
+    published: Published
     level_shift: float
     selection: Mapping[str, float]
     measured: tuple[Measured, ...]
@@ -96,7 +126,7 @@ class TrainingResult:
     left_out: Mapping[str, str]
     level_tested: bool
 
-    def published(self) -> Measured:
+    def tested(self) -> Measured:
         """Return what the chosen recipe, as published, shows on the test date."""
         return next(
             line
@@ -113,6 +143,7 @@ class _Trial:
     calibrator: Calibrator
     as_is: FloatArray
     calibrated: FloatArray
+    label_shift: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,12 +157,11 @@ class _Round:
     reference: FloatArray | None
     out_of_fold_losses: Mapping[str, float]
 
-    def published(self, name: str, weight: float) -> FloatArray:
-        """Return the calibrated predictions with their level drawn."""
-        calibrated = self.trials[name].calibrated
-        if self.reference is None:
-            return calibrated
-        return apply_shift(calibrated, level_shift(calibrated, self.reference, weight))
+    def published(self, name: str, policy: LevelPolicy) -> FloatArray:
+        """Return the calibrated predictions at the level of ``policy``."""
+        trial = self.trials[name]
+        shift = policy.shift(trial.calibrated, trial.label_shift, self.reference)
+        return apply_shift(trial.calibrated, shift)
 
 
 def train(
@@ -172,21 +202,16 @@ def train(
     origins = [runner.run(frame, origin) for origin in _origins(spec, frame, split, eligible)]
     test = runner.run(frame, split)
 
-    weights = {recipe.name: runner.level_weight(recipe.name, origins, test) for recipe in eligible}
-    selection = runner.selection(origins, test, weights)
+    levels = {recipe.name: runner.level(recipe.name, origins, test) for recipe in eligible}
+    selection = _selection(origins, test, levels)
     chosen = _simplest_within(selection, spec.min_gain)
     say("Measuring")
-    measured = _measure_all(spec, chosen, origins, test, weights, seed)
+    measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
     say(f"Refitting {chosen} on every matured date")
     final = _sampled(spec, frame).with_newest(newest)
-    model, calibrator, level_model = runner.refit(final, test, chosen, weights[chosen])
+    published = runner.refit(final, test, chosen, levels[chosen])
     latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
-    horizon = spec.horizon_days
-    shift = 0.0
-    if level_model is not None:
-        calibrated = calibrator.apply(model.predict(latest, horizon))
-        shift = level_shift(calibrated, level_model.predict(latest, horizon), weights[chosen])
     return TrainingResult(
         spec=spec,
         as_of=str(as_of),
@@ -195,14 +220,11 @@ def train(
         categorical=frame.categorical,
         chosen=chosen,
         chosen_on="rolling origins" if origins else "folds of customers",
-        model=model,
-        calibrator=calibrator,
-        level_weight=weights[chosen] if level_model is not None else 0.0,
-        level_model=level_model,
-        level_shift=shift,
+        published=published,
+        level_shift=published.level_shift(latest),
         selection=selection,
         measured=tuple(measured),
-        importances=_importances(model, latest, horizon),
+        importances=_importances(published.model, latest, spec.horizon_days),
         window=_window(final, split, frame),
         left_out=left_out,
         level_tested=split.level_tested,
@@ -270,7 +292,13 @@ class _Runner:
             )
             losses[recipe.name] = log_loss(train_rows.label, seen)
             as_is = model.predict(test.features, self.spec.horizon_days)
-            trials[recipe.name] = _Trial(model, calibrator, as_is, calibrator.apply(as_is))
+            trials[recipe.name] = _Trial(
+                model=model,
+                calibrator=calibrator,
+                as_is=as_is,
+                calibrated=calibrator.apply(as_is),
+                label_shift=_label_shift(calibrator, seen, train_rows.label),
+            )
         reference = trials.get(self.spec.level_reference or "")
         return _Round(
             split=split,
@@ -289,46 +317,61 @@ class _Runner:
     def _out_of_fold(self, recipe: Recipe, model: FittedModel, frame: TrainingFrame) -> FloatArray:
         return out_of_fold(recipe, model, frame, seed=self.seed, threads=self.threads)
 
-    def level_weight(self, name: str, origins: Sequence[_Round], test: _Round) -> float:
-        """Return how far the level of this recipe is drawn, as the rolling origins say."""
-        if test.reference is None:
-            return 0.0
-        evidence = [
-            LevelEvidence(past.trials[name].calibrated, past.reference, past.label)
-            for past in origins
-            if past.reference is not None
-        ]
-        return choose_weight(evidence, self.spec.level_weight, self.spec.min_gain)
-
-    def selection(
-        self, origins: Sequence[_Round], test: _Round, weights: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Return each recipe's log-loss on the origins pooled, else on folds of customers."""
-        if not origins:
-            return dict(test.out_of_fold_losses)
-        label = np.concatenate([past.label for past in origins])
-        return {
-            name: log_loss(
-                label, np.concatenate([past.published(name, weights[name]) for past in origins])
-            )
-            for name in test.trials
-        }
+    def level(self, name: str, origins: Sequence[_Round], test: _Round) -> LevelPolicy:
+        """Return where this recipe takes its level from, as the rolling origins say."""
+        trials = [(past.trials[name], past.reference, past.label) for past in origins]
+        return choose_level(
+            [
+                LevelEvidence(trial.calibrated, trial.label_shift, reference, label)
+                for trial, reference, label in trials
+            ],
+            default_weight=self.spec.level_weight,
+            min_gain=self.spec.min_gain,
+            has_reference=test.reference is not None,
+        )
 
     def refit(
-        self, frame: TrainingFrame, test: _Round, chosen: str, weight: float
-    ) -> tuple[FittedModel, Calibrator, FittedModel | None]:
+        self, frame: TrainingFrame, test: _Round, chosen: str, level: LevelPolicy
+    ) -> Published:
         """Fit the chosen recipe, what it chose fixed, with calibrator and level model."""
         trial = test.trials[chosen]
-        recipe = trial.model.as_recipe()
-        level_model = None
         fitted: dict[str, FittedModel] = {}
-        if weight > 0 and self.spec.level_reference:
-            level_recipe = test.trials[self.spec.level_reference].model.as_recipe()
-            level_model = self._fit(level_recipe, frame, {})
-            fitted[level_recipe.name] = level_model
+        level_model = None
+        if level.kind == "reference" and self.spec.level_reference is not None:
+            recipe = test.trials[self.spec.level_reference].model.as_recipe()
+            level_model = fitted[recipe.name] = self._fit(recipe, frame, {})
+        recipe = trial.model.as_recipe()
         model = fitted.get(chosen) or self._fit(recipe, frame, fitted)
         seen = self._out_of_fold(recipe, model, frame)
-        return model, fit_kind(trial.calibrator.kind, seen, frame.label), level_model
+        calibrator = fit_shape(trial.calibrator.kind, seen, frame.label)
+        return Published(
+            model=model,
+            calibrator=calibrator,
+            level=level,
+            label_shift=_label_shift(calibrator, seen, frame.label),
+            level_model=level_model,
+            horizon_days=self.spec.horizon_days,
+        )
+
+
+def _label_shift(calibrator: Calibrator, out_of_fold: FloatArray, label: FloatArray) -> float:
+    """Return the shift that brings out-of-fold predictions to the mean of their labels."""
+    return shift_to_mean(calibrator.apply(out_of_fold), float(label.mean()))
+
+
+def _selection(
+    origins: Sequence[_Round], test: _Round, levels: Mapping[str, LevelPolicy]
+) -> dict[str, float]:
+    """Return each recipe's log-loss on the origins pooled, else on folds of customers."""
+    if not origins:
+        return dict(test.out_of_fold_losses)
+    label = np.concatenate([past.label for past in origins])
+    return {
+        name: log_loss(
+            label, np.concatenate([past.published(name, levels[name]) for past in origins])
+        )
+        for name in test.trials
+    }
 
 
 def _simplest_within(losses: Mapping[str, float], min_gain: float) -> str:
@@ -340,41 +383,44 @@ def _simplest_within(losses: Mapping[str, float], min_gain: float) -> str:
 def _measure_all(
     spec: PredictionSpec,
     chosen: str,
+    *,
     origins: Sequence[_Round],
     test: _Round,
-    weights: Mapping[str, float],
+    levels: Mapping[str, LevelPolicy],
     seed: int,
 ) -> list[Measured]:
     rounds = [*origins, test]
     lines = [
-        _line(spec, name, past, form, weights[name], seed, gains=past is test and name == chosen)
+        _line(spec, name, past, form, levels[name], seed, gains=past is test and name == chosen)
         for past in rounds
         for name in past.trials
         for form in (AS_IS, AS_PUBLISHED)
     ]
     if not origins:
         return lines
-    pooled = _pooled(origins, weights)
+    pooled = _pooled(origins, levels)
     return lines + [
-        _line(spec, name, pooled, form, weights[name], seed, gains=name == chosen)
+        _line(spec, name, pooled, form, LevelPolicy("none"), seed, gains=name == chosen)
         for name in pooled.trials
         for form in (AS_IS, AS_PUBLISHED)
     ]
 
 
-def _pooled(origins: Sequence[_Round], weights: Mapping[str, float]) -> _Round:
+def _pooled(origins: Sequence[_Round], levels: Mapping[str, LevelPolicy]) -> _Round:
     """Return the origins as one; levels were drawn origin by origin."""
     trials = {
         name: replace(
             origins[-1].trials[name],
             as_is=np.concatenate([past.trials[name].as_is for past in origins]),
-            calibrated=np.concatenate([past.published(name, weights[name]) for past in origins]),
+            calibrated=np.concatenate([past.published(name, levels[name]) for past in origins]),
         )
         for name in origins[-1].trials
     }
     label = np.concatenate([past.label for past in origins])
     entity = np.concatenate([past.entity for past in origins])
-    return _Round(replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {})
+    return _Round(
+        replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {}
+    )
 
 
 def _line(
@@ -382,13 +428,13 @@ def _line(
     name: str,
     past: _Round,
     form: str,
-    weight: float,
+    level: LevelPolicy,
     seed: int,
     *,
     gains: bool,
 ) -> Measured:
     as_is = form == AS_IS
-    probability = past.trials[name].as_is if as_is else past.published(name, weight)
+    probability = past.trials[name].as_is if as_is else past.published(name, level)
     against = [b for b in spec.baselines if b in past.trials and gains and not as_is]
     return Measured(
         recipe=name,

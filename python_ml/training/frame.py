@@ -23,7 +23,7 @@ DAYS_FOR_DATE_LEVEL = 730
 
 def as_day(day: date | str | np.datetime64) -> np.datetime64:
     """Return ``day`` as ``datetime64[D]``."""
-    return np.datetime64(day, "D")
+    return np.datetime64(str(day), "D")
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,15 @@
 Most log-loss is lost because the season ahead has another base rate than the seasons behind. A
 behavioural model of the customers (BG/NBD) sees that rate coming a little, since it uses no
 labels: it reads the newest orders. So the mean of the predictions is drawn part of the way, in
-logit, to that model's mean over the same rows.
+logit, to that model's mean over the same rows. The calibrator mends the shape and leaves the
+level to this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,24 +19,52 @@ from python_ml.training.frame import FloatArray
 from python_ml.training.metrics import log_loss
 from python_ml.training.recipes.base import shift_to_mean, to_logit, to_probability
 
-FEWEST_ORIGINS = 2
-"""A single window says nothing about how the level changes from window to window."""
+FEWEST_ORIGINS = 3
+"""Fewer windows say nothing about how the level changes from window to window."""
+OTHER_WEIGHTS = (0.25, 0.75)
+"""How far a shop's own few, overlapping origins may move the weight from the default."""
+
+
+@dataclass(frozen=True)
+class LevelPolicy:
+    """Where the level comes from.
+
+    ``none``: the model's own mean. ``labels``: the mean of the training labels, by a fixed shift.
+    ``reference``: ``weight`` of the way, in logit, to the reference model's mean.
+    """
+
+    kind: Literal["none", "labels", "reference"]
+    weight: float = 0.0
+
+    def shift(
+        self, probability: FloatArray, label_shift: float, reference: FloatArray | None
+    ) -> float:
+        """Return the shift of the logit for these rows.
+
+        Parameters
+        ----------
+        probability, reference
+            Predictions for the same rows: everyone scored at one date, not a part of them.
+        label_shift
+            What brings out-of-fold predictions to the mean of their labels.
+        """
+        if self.kind == "reference" and reference is not None:
+            return level_shift(probability, reference, self.weight)
+        return label_shift if self.kind == "labels" else 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class LevelEvidence:
-    """Predictions of one rolling origin, the reference model's for the same rows, the outcome."""
+    """What one rolling origin says: predictions, what each policy would have used, the outcome."""
 
     probability: FloatArray
-    reference: FloatArray
+    label_shift: float
+    reference: FloatArray | None
     label: FloatArray
 
 
 def level_shift(probability: FloatArray, reference: FloatArray, weight: float) -> float:
-    """Return the shift that draws the mean ``weight`` of the way, in logit, to the reference's.
-
-    Both must be predictions for the same rows: everyone scored at one date, not a part of them.
-    """
+    """Return the shift that draws the mean ``weight`` of the way, in logit, to the reference's."""
     if weight == 0 or len(probability) == 0:
         return 0.0
     own, aim = to_logit(np.array([probability.mean(), reference.mean()]))
@@ -47,21 +77,43 @@ def apply_shift(probability: FloatArray, shift: float) -> FloatArray:
     return probability if shift == 0 else to_probability(to_logit(probability) + shift)
 
 
-def choose_weight(evidence: Sequence[LevelEvidence], weight: float, min_gain: float) -> float:
-    """Return ``weight`` if it does not lose on the rolling origins pooled, else 0.
+def choose_level(
+    evidence: Sequence[LevelEvidence],
+    *,
+    default_weight: float,
+    min_gain: float,
+    has_reference: bool,
+) -> LevelPolicy:
+    """Return the default, unless every rolling origin speaks for the same other policy.
 
-    The weight itself is never estimated: half-way won on five public shops, and the origins of
-    one shop overlap too much to say more than yes or no. With fewer than two origins there is no
-    evidence of this shop's own, and what won elsewhere stands.
+    The default (half-way to the reference, which won on five public shops) is left only for a
+    policy that is better on each origin and saves ``min_gain`` on all of them pooled: origins of
+    one shop overlap, and a rule that followed their mean would follow one season's luck. With
+    fewer than three origins this shop has shown nothing, and what won elsewhere stands.
     """
+    default = LevelPolicy("reference", default_weight) if has_reference else LevelPolicy("labels")
     if len(evidence) < FEWEST_ORIGINS:
-        return weight
-    label = np.concatenate([e.label for e in evidence])
-    plain = np.concatenate([e.probability for e in evidence])
-    drawn = np.concatenate(
+        return default
+    others = [LevelPolicy("none"), LevelPolicy("labels")]
+    if has_reference:
+        others += [LevelPolicy("reference", weight) for weight in OTHER_WEIGHTS]
+    standing = _losses(default, evidence)
+    rows = np.array([len(e.label) for e in evidence])
+    chosen, least = default, float(np.average(standing, weights=rows)) - min_gain
+    for policy in others:
+        losses = _losses(policy, evidence)
+        pooled = float(np.average(losses, weights=rows))
+        if (losses < standing).all() and pooled < least:
+            chosen, least = policy, pooled
+    return chosen
+
+
+def _losses(policy: LevelPolicy, evidence: Sequence[LevelEvidence]) -> FloatArray:
+    """Return the log-loss of each origin."""
+    shifts = [policy.shift(e.probability, e.label_shift, e.reference) for e in evidence]
+    return np.array(
         [
-            apply_shift(e.probability, level_shift(e.probability, e.reference, weight))
-            for e in evidence
+            log_loss(e.label, apply_shift(e.probability, shift))
+            for e, shift in zip(evidence, shifts, strict=True)
         ]
     )
-    return weight if log_loss(label, plain) - log_loss(label, drawn) >= min_gain else 0.0

@@ -94,7 +94,9 @@ def log_loss(label: FloatArray, probability: FloatArray) -> float:
     return float(row_log_loss(label, probability).mean())
 
 
-def weighted_log_loss(label: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
+def weighted_log_loss(
+    label: FloatArray, probability: FloatArray, weights: FloatArray
+) -> FloatArray:
     """Return the weighted mean log-loss per set of weights."""
     return (weights @ row_log_loss(label, probability)) / weights.sum(axis=1)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from python_ml.errors import InputError
-from python_ml.training.frame import BoolArray, IntArray, TextArray, TrainingFrame, as_day
+from python_ml.training.frame import BoolArray, FloatArray, IntArray, TextArray, TrainingFrame, as_day
 
 HashArray = npt.NDArray[np.uint64]
 
@@ -94,19 +94,20 @@ def rolling_origins(
 ) -> list[Split]:
     """Return earlier measurements, oldest first, whose outcomes were all known at ``before``.
 
-    Only origins that have enough to learn from and both answers to be measured on are returned.
+    Only origins that have enough to learn from and both answers to be measured on count. Where
+    there are more than ``most``, they are spread from the first to the last: neighbours share
+    most of their windows and would all tell of one season.
     """
     known = frame.label_known_at <= before
     found: list[Split] = []
     for day in np.unique(frame.as_of[known])[::-1]:
-        train = frame.label_known_at <= day
-        if len(found) == most or not train.any():
-            break
-        test = known & (frame.as_of == day)
-        enough = _enough(frame.rows(train), customers, per_class)
-        if enough and _both_classes(frame, test):
+        train, test = frame.label_known_at <= day, known & (frame.as_of == day)
+        if not _enough(frame.entity[train], frame.label[train], customers, per_class):
+            break  # earlier dates have still less to learn from
+        if _both_classes(frame, test):
             found.append(Split("origin", day, train, test))
-    return found[::-1]
+    spread = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
+    return [found[i] for i in spread][::-1]
 
 
 def sample_customers(frame: TrainingFrame, most_rows: int) -> BoolArray:
@@ -121,5 +122,6 @@ def _both_classes(frame: TrainingFrame, mask: BoolArray) -> bool:
     return len(np.unique(frame.label[mask])) > 1
 
 
-def _enough(frame: TrainingFrame, customers: int, per_class: int) -> bool:
-    return frame.customers() >= customers and min(frame.customers_per_class()) >= per_class
+def _enough(entity: TextArray, label: FloatArray, customers: int, per_class: int) -> bool:
+    classes = [len(set(entity[label == answer])) for answer in (0, 1)]
+    return len(set(entity)) >= customers and min(classes) >= per_class

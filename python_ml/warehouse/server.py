@@ -76,6 +76,8 @@ _ORPHANS_SECONDS = 30  # how long children of a killed server may hold its memor
 _LOG_LIMIT = 20 * _MB
 _POLL_SECONDS = 0.1
 
+_NEWER_SETTING = "transaction_timeout"  # pg_restore sets it; servers before 17 refuse it
+
 
 class _PortBusyError(WarehouseError):
     """Something else listens on the port."""
@@ -334,8 +336,9 @@ class EmbeddedServer:
         return int(text)
 
     def _client(self, tool: str) -> tuple[list[str], dict[str, str]]:
-        argv, env = client_command(tool, self.ensure_started())
-        # PGHOSTADDR, PGSERVICE or PGSSLMODE of the user's would lead elsewhere.
+        # It never leaves the machine, so the wheel's programs do, whatever PGSSLMODE asks for.
+        argv, env = client_command(tool, self.ensure_started() + "?sslmode=disable")
+        # PGHOSTADDR or PGSERVICE of the user's would lead elsewhere.
         kept = {k: v for k, v in env.items() if not k.startswith("PG") or k == "PGPASSWORD"}
         return argv, kept
 
@@ -767,10 +770,11 @@ def _restore(command: tuple[list[str], dict[str, str]], path: Path) -> None:
         raise InputError(f"There is no file {path}.", "Name a file made by: smartretail db dump")
     # One transaction: readers see the old state or the new one, and a failure changes nothing.
     # Owners are not restored: a dump of another server names users that are unknown here.
-    # fmt: off
-    flags = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
-    # fmt: on
-    result = _run([*argv, *flags, str(path)], None, env=env)
+    flags = ["--clean", "--if-exists", "--no-owner"]
+    whole = ["--single-transaction", "--exit-on-error"]
+    result = _run([*argv, *flags, *whole, str(path)], None, env=env)
+    if result.returncode and _NEWER_SETTING in result.output:
+        result = _restore_into_older(command, [*flags, str(path)])
     if not result.returncode:
         return
     if "valid archive" in result.output or "archive" in result.output.partition("\n")[0]:
@@ -779,6 +783,30 @@ def _restore(command: tuple[list[str], dict[str, str]], path: Path) -> None:
             "Name a file made by: smartretail db dump",
         )
     raise _refusal("The restore failed, and nothing was changed", result)
+
+
+def _restore_into_older(
+    command: tuple[list[str], dict[str, str]], arguments: Sequence[str]
+) -> _Finished:
+    """Restore into a server before version 17, by way of a script without the newer setting."""
+    (program, address), env = command
+    descriptor, name = tempfile.mkstemp(suffix=".sql")
+    os.close(descriptor)
+    script = Path(name)
+    try:
+        written = _run([program, f"--file={script}", *arguments], None, env=env)
+        if written.returncode:
+            return written
+        with script.open("r+b") as file:
+            at = file.read(_MB).find(f"SET {_NEWER_SETTING}".encode())
+            if at >= 0:
+                file.seek(at)
+                file.write(b"-- ")
+        psql = str(Path(program).with_name(_tool_in(Path(), "psql").name))
+        once = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+        return _run([psql, address, *once, f"--file={script}"], None, env=env)
+    finally:
+        script.unlink()
 
 
 def _refusal(what: str, result: _Finished) -> SmartRetailError:

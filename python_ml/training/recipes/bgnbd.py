@@ -82,7 +82,9 @@ def _log_odds_of_dropout(p: Parameters, h: History) -> FloatArray:
     return np.where(repeated, odds, -np.inf)
 
 
-def negative_log_likelihood(p: Parameters, h: History, weight: FloatArray) -> tuple[float, FloatArray]:
+def negative_log_likelihood(
+    p: Parameters, h: History, weight: FloatArray
+) -> tuple[float, FloatArray]:
     """Return the weighted negative log-likelihood (equation 6) and its gradient by parameter."""
     odds = _log_odds_of_dropout(p, h)
     total = (

@@ -1,4 +1,4 @@
-"""A blend in logit space: each part's logit times its weight, plus one number for the level."""
+"""A blend in logit space: the weighted mean of its parts' logits."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ PARTS: dict[str, type[FittedModel]] = {
 }
 
 
-def stack(logits: FloatArray, label: FloatArray) -> tuple[float, FloatArray]:
-    """Return the level and the non-negative weights of the columns of ``logits``.
+def stack(logits: FloatArray, label: FloatArray) -> FloatArray:
+    """Return non-negative weights of the columns of ``logits`` that sum to one.
 
-    Minimises mean log-loss, with the weights pulled towards 1 / columns: out-of-fold rows share
-    their dates with the training rows, so they flatter parts that learn what is peculiar to a
-    date, and only a clear difference should move the weights.
+    Minimises mean log-loss with a free level, which is then thrown away: the level of the
+    training dates is not that of the season ahead, and BG/NBD's own is worth keeping. Weights are
+    pulled towards equal, since out-of-fold rows share their dates with the training rows and
+    flatter the parts that learn what is peculiar to a date.
     """
     equal = 1.0 / logits.shape[1]
 
@@ -54,7 +55,9 @@ def stack(logits: FloatArray, label: FloatArray) -> tuple[float, FloatArray]:
     start = np.concatenate(([0.0], np.full(logits.shape[1], equal)))
     bounds = [(None, None)] + [(0.0, None)] * logits.shape[1]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return float(found.x[0]), np.asarray(found.x[1:], dtype=np.float64)
+    weights = np.asarray(found.x[1:], dtype=np.float64)
+    total = float(weights.sum())
+    return weights / total if total > 0 else np.full(len(weights), equal)
 
 
 @dataclass
@@ -63,7 +66,6 @@ class BlendModel(FittedModel):
 
     parts: Mapping[str, FittedModel]
     weights: Mapping[str, float]
-    level: float
     out_of_fold: FloatArray | None = field(default=None, repr=False)
 
     recipe: ClassVar[str] = "blend"
@@ -71,17 +73,17 @@ class BlendModel(FittedModel):
 
     def predict(self, features: pd.DataFrame, horizon_days: int) -> FloatArray:
         """Return the probability of a 1 for each row."""
-        score = np.full(len(features), self.level)
+        score = np.zeros(len(features))
         for name, part in self.parts.items():
             score += self.weights[name] * to_logit(part.predict(features, horizon_days))
         return to_probability(score)
 
     def base_logit(self, horizon_days: int) -> float:
-        """Return the weighted sum of the parts' bases, plus the level."""
+        """Return the weighted sum of the parts' bases."""
         bases = [
             self.weights[name] * part.base_logit(horizon_days) for name, part in self.parts.items()
         ]
-        return self.level + sum(bases)
+        return float(sum(bases))
 
     def contributions(self, features: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
         """Return the weighted sum of the parts' exact terms."""
@@ -95,7 +97,6 @@ class BlendModel(FittedModel):
         content = {
             "parts": list(self.parts),
             "weights": dict(self.weights),
-            "level": self.level,
         }
         files = {self.file: to_json(content)}
         for part in self.parts.values():
@@ -109,13 +110,12 @@ class BlendModel(FittedModel):
         return cls(
             parts={name: PARTS[name].from_files(files) for name in content["parts"]},
             weights={name: float(weight) for name, weight in content["weights"].items()},
-            level=float(content["level"]),
         )
 
     def as_recipe(self) -> Recipe:
-        """Return the recipe with weights, level and what the parts chose now fixed."""
+        """Return the recipe with weights and what the parts chose now fixed."""
         parts = tuple(part.as_recipe() for part in self.parts.values())
-        return Blend(parts, fixed=(self.level, tuple(self.weights.items())))
+        return Blend(parts, fixed=tuple(self.weights.items()))
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ class Blend(Recipe):
     parts
         Recipes of :data:`PARTS`.
     fixed
-        Level and weights by part, where they are not to be fitted.
+        Weights by part, where they are not to be fitted.
     """
 
     parts: tuple[Recipe, ...]
-    fixed: tuple[float, tuple[tuple[str, float], ...]] | None = None
+    fixed: tuple[tuple[str, float], ...] | None = None
 
     name: ClassVar[str] = "blend"
     minimum: ClassVar[Minimum] = Minimum(customers=300, per_class=60)
@@ -144,7 +144,7 @@ class Blend(Recipe):
         threads: int,
         fitted: Mapping[str, FittedModel] | None = None,
     ) -> BlendModel:
-        """Fit the parts that are not fitted yet, then level and weights."""
+        """Fit the parts that are not fitted yet, then the weights."""
         ready = fitted or {}
         models = {
             part.name: ready[part.name]
@@ -159,13 +159,11 @@ class Blend(Recipe):
             ]
         )
         if self.fixed is None:
-            level, weights = stack(logits, frame.label)
+            weights = stack(logits, frame.label)
         else:
-            level, by_name = self.fixed
-            weights = np.array([dict(by_name)[name] for name in models])
+            weights = np.array([dict(self.fixed)[name] for name in models])
         return BlendModel(
             parts=models,
             weights={name: float(w) for name, w in zip(models, weights, strict=True)},
-            level=level,
-            out_of_fold=to_probability(level + logits @ weights),
+            out_of_fold=to_probability(logits @ weights),
         )

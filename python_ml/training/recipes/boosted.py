@@ -26,16 +26,17 @@ from python_ml.training.splits import customer_folds
 MOST_TREES = 600
 PATIENCE = 30
 FOLDS = 4
+FEWEST_IN_LEAF, MOST_IN_LEAF, ROWS_PER_LEAF_ROW = 20, 200, 50
 BATCH = 20_000
 """Rows explained at a time: contributions cost leaves times depth squared."""
 
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
-    "learning_rate": 0.05,
+    "learning_rate": 0.08,
     "num_leaves": 15,
-    "min_data_in_leaf": 50,
-    "feature_fraction": 0.4,
+    "extra_trees": True,
+    "feature_fraction": 0.3,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 20.0,
@@ -72,7 +73,9 @@ class Encoding:
         for i, name in enumerate(self.columns):
             if name in self.levels:
                 place = {level: float(k) for k, level in enumerate(self.levels[name])}
-                matrix[:, i] = as_text(features[name]).map(place).to_numpy(np.float64, na_value=np.nan)
+                matrix[:, i] = (
+                    as_text(features[name]).map(place).to_numpy(np.float64, na_value=np.nan)
+                )
             else:
                 matrix[:, i] = as_numbers(features[name])
         return matrix
@@ -112,7 +115,9 @@ class BoostedModel(FittedModel):
         values = np.empty(matrix.shape)
         for start in range(0, len(matrix), BATCH):
             batch = slice(start, start + BATCH)
-            values[batch] = np.asarray(self.booster.predict(matrix[batch], pred_contrib=True))[:, :-1]
+            values[batch] = np.asarray(self.booster.predict(matrix[batch], pred_contrib=True))[
+                :, :-1
+            ]
         parts[list(self.encoding.columns)] = values
         return parts
 
@@ -163,7 +168,13 @@ class Boosted(Recipe):
     ) -> BoostedModel:
         """Choose the number of trees on folds of customers, then fit on every row."""
         encoding = Encoding.of(frame, frame.usable_columns())
-        parameters = {**PARAMETERS, "seed": seed % 2**31, "num_threads": threads}
+        leaf = min(max(len(frame) // ROWS_PER_LEAF_ROW, FEWEST_IN_LEAF), MOST_IN_LEAF)
+        parameters = {
+            **PARAMETERS,
+            "min_data_in_leaf": leaf,
+            "seed": seed % 2**31,
+            "num_threads": threads,
+        }
         data = lgb.Dataset(
             encoding.matrix(frame.features),
             label=frame.label,

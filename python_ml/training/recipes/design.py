@@ -154,9 +154,7 @@ def fit_design(
     ]
     terms += [term for name in strongest[:hinges] for term in _hinges(numbers[name], frame)]
     pairs = strongest[:products]
-    terms += [
-        Term("product", a, other=b) for i, a in enumerate(pairs) for b in pairs[i + 1 :]
-    ]
+    terms += [Term("product", a, other=b) for i, a in enumerate(pairs) for b in pairs[i + 1 :]]
     for name in columns:
         if name in frame.categorical:
             terms += _levels(name, frame)
@@ -210,4 +208,3 @@ def _standardised(design: Design, features: pd.DataFrame) -> Design:
         if scale > 1e-9  # noqa: PLR2004 - rounding, not variation
     )
     return Design(design.numbers, terms)
-

@@ -22,6 +22,7 @@ from python_ml.training.recipes.design import Design
 
 STEPS = 50
 CLOSE_ENOUGH = 1e-8
+GAIN_PER_ROW = 1e-7
 NEVER_CERTAIN = 1e-10
 
 
@@ -61,7 +62,7 @@ def fit_logistic(
             break
         gained = loss - attempt_loss
         beta, loss = attempt, attempt_loss
-        if gained < CLOSE_ENOUGH * len(label):
+        if gained < GAIN_PER_ROW * len(label):
             break
     return beta
 

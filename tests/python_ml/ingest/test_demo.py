@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from scipy.stats import beta, gamma
+from scipy.special import expit
+from scipy.stats import beta, gamma, norm
 from sklearn.metrics import roc_auc_score
 
 from python_ml.errors import InputError, SettingsError
 from python_ml.ingest.demo import DemoFiles, DemoShop, write_demo_shop
+from python_ml.ingest.demo.catalogue import build_catalogue
 from python_ml.ingest.demo.clock import build_clock
 from python_ml.ingest.demo.customers import Customers, Orders
 from python_ml.ingest.demo.habit_oracle import HabitTruth, habit_truth, probability_of_order
 from python_ml.ingest.demo.return_oracle import GUEST, ReturnEvidence, return_probabilities
-from python_ml.ingest.demo.shop import HABIT_LAW
+from python_ml.ingest.demo.shop import HABIT_LAW, RETURN_LAW
 
 SMALL = DemoShop(customers=200, seed=5)
 LINE = ["order_id", "line_id"]
@@ -201,6 +203,17 @@ def test_late_rows_are_a_few_days_late_and_never_a_customers_first_order(written
     assert (opening.recorded_at == opening.ordered_at).all()
 
 
+def test_products_are_sold_only_between_launch_and_retirement(written: Written) -> None:
+    catalogue = build_catalogue(written.shop, months=36)
+    ordered = written.lines.ordered_at.dt
+    month = (ordered.year - written.shop.start.year) * 12 + ordered.month - 1
+    product = written.lines.product_id.str[1:].astype(int) - 1
+    assert (month >= catalogue.first_month[product]).all()
+    assert (month <= catalogue.last_month[product]).all()
+    assert (catalogue.first_month > 0).mean() > 0.3
+    assert (catalogue.last_month < 36).mean() > 0.1
+
+
 # -- the oracle --------------------------------------------------------------------------------
 
 
@@ -359,6 +372,19 @@ def test_the_oracle_learns_about_products_from_guests_but_not_about_other_guests
     _, same_product, other_product, customer = return_probabilities(evidence(rows), 1, 2)
     assert same_product > other_product
     assert other_product == customer
+
+
+def test_what_the_oracle_learns_about_a_product_is_close_to_the_exact_posterior() -> None:
+    outcomes = [n % 3 == 0 for n in range(60)]
+    rows = [(GUEST, 0, n, outcome) for n, outcome in enumerate(outcomes)]
+    stated = return_probabilities(evidence([*rows, (GUEST, 0, 91, False)]), 1, 1)[-1]
+    # The same by brute force: a grid of product effects, the guests' own effects averaged out.
+    grid = np.linspace(-4, 4, 801) * RETURN_LAW.product_sd
+    guests = norm.ppf((np.arange(1_000) + 0.5) / 1_000) * RETURN_LAW.customer_sd
+    chance = expit(-1.5 + grid[:, None] + guests).mean(axis=1)
+    posterior = norm.pdf(grid / RETURN_LAW.product_sd)
+    posterior *= chance ** sum(outcomes) * (1 - chance) ** (60 - sum(outcomes))
+    assert stated == pytest.approx((posterior * chance).sum() / posterior.sum(), rel=0.005)
 
 
 # -- errors and leftovers ----------------------------------------------------------------------

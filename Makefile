@@ -1,0 +1,47 @@
+# Needs only python3 (3.11 to 3.13) and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-full lint format lock clean
+
+help: ## Say what there is.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "SmartRetail needs Python 3.11 to 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: .venv/installed ## Install, start the database, and predict for the demo shop.
+	$(BIN)/smartretail run
+
+test: .venv/installed ## Run the tests (under 10 minutes).
+	$(BIN)/python -m pytest -m "not slow"
+
+test-full: .venv/installed ## Run all tests, the long ones too.
+	$(BIN)/python -m pytest
+
+lint: .venv/installed ## Check style and types of Python and SQL.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 models_sql
+
+format: .venv/installed ## Put Python into shape.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/installed ## Resolve the dependencies anew into requirements.lock.
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
+		--no-emit-index-url --no-annotate --upgrade --custom-compile-command "make lock" --quiet \
+		--output-file requirements.lock
+
+clean: ## Stop the database and remove what was made, the shop's home included.
+	-test -x $(BIN)/smartretail && $(BIN)/smartretail db stop
+	rm -rf .venv .smartretail target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,213 @@
+"""The commands that look: report, runs, query, export, env."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import re
+import shlex
+import sys
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import typer
+from rich.table import Table
+
+from python_ml.cli.console import Home, err, open_pipeline, out
+from python_ml.errors import InputError
+from python_ml.pipeline import Outcome
+from python_ml.predictions import get_prediction
+from python_ml.reporting.summary import describe_run
+from python_ml.training.bundle import load_bundle
+from python_ml.warehouse.dbt import dbt_environment
+from python_ml.warehouse.ledger import list_runs, roll_back
+
+app = typer.Typer(no_args_is_help=True)
+runs_app = typer.Typer(help="List runs; see which is in force.", invoke_without_command=True)
+
+
+class Format(StrEnum):
+    """How `query` prints."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT statement.")],
+    format_: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.table,
+    home: Home = None,
+) -> None:
+    """Ask the shop's database in SQL. Reads only: the statement runs in a read-only transaction.
+
+    Example: smartretail query "select band, count(*) from marts.order_habit group by 1" --format csv
+    """
+    pipeline = open_pipeline(home, quiet=True)
+    with pipeline.warehouse.connect() as connection:
+        connection.read_only = True
+        try:
+            cursor = connection.execute(sql.encode())
+        except psycopg.Error as error:
+            raise InputError(f"The database refuses that: {str(error).strip()}") from None
+        names = [column.name for column in cursor.description or []]
+        rows = cursor.fetchall() if names else []
+    if format_ is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    elif format_ is Format.json:
+        records = [dict(zip(names, row, strict=True)) for row in rows]
+        sys.stdout.write(json.dumps(records, default=str, indent=1) + "\n")
+    else:
+        table = Table(*names)
+        for row in rows:
+            table.add_row(*("" if value is None else str(value) for value in row))
+        out.print(table)
+
+
+@app.command()
+def export(
+    prediction: Annotated[str, typer.Argument(help="For instance order_habit.")],
+    to: Annotated[Path, typer.Option("--to", help="File to write: .csv or .parquet.")],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            help="The run published for this date [default: the run in force].",
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write the published predictions to a file.
+
+    Example: smartretail export order_habit --to predictions.csv
+    """
+    pipeline = open_pipeline(home, quiet=True)
+    known = get_prediction(prediction)
+    if to.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
+    if not pipeline.warehouse.relation_exists("marts", f"{known.name}_history"):
+        raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
+    table = _published(pipeline.warehouse, known.name, known.entity_column, as_of)
+    if table.num_rows == 0:
+        raise InputError(
+            f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
+            "List what there is with `smartretail runs`.",
+        )
+    to.parent.mkdir(parents=True, exist_ok=True)
+    draft = to.with_name(to.name + ".part")
+    if to.suffix.lower() == ".csv":
+        pa.csv.write_csv(table, draft)
+    else:
+        pa.parquet.write_table(table, draft)
+    draft.replace(to)
+    err.print(f"{table.num_rows:,} rows written to {to}")
+
+
+def _published(warehouse: Any, name: str, entity: str, as_of: datetime | None) -> pa.Table:
+    columns = (
+        f"{entity}, as_of_date, horizon_days, probability, decile, band, recipe, model_version, "
+        "run_id, scored_at, label_known_at"
+    )
+    if as_of is None:
+        return warehouse.read(f"select {columns} from marts.{name} order by {entity}")  # noqa: S608
+    return warehouse.read(
+        f"select {columns} from marts.{name}_history "  # noqa: S608
+        f"where run_id = (select run_id from marts.{name}_history where as_of_date = $1 "
+        f"order by published_at desc limit 1) order by {entity}",
+        [as_of.date()],
+    )
+
+
+@app.command()
+def report(home: Home = None) -> None:
+    """Print what is in force: rows, recipe, test metrics beside every baseline."""
+    pipeline = open_pipeline(home, quiet=True)
+    current = [run for run in list_runs(pipeline.warehouse, most=10_000) if run.is_in_force]
+    if not current:
+        raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
+    bundles = {path.parent.name: path.parent for path in pipeline.settings.bundles_dir.glob("*/*/bundle.json")}
+    outcomes = []
+    for run in sorted(current, key=lambda r: r.prediction):
+        bundle = None
+        if run.recipe is not None:
+            bundle = _bundle_of(pipeline.warehouse, run.run_id, list(bundles.values()))
+        outcomes.append(Outcome(run.prediction, run.run_id, run.row_count, bundle))
+    newest: date = max(run.as_of_date for run in current)
+    for part in describe_run(pipeline.warehouse, newest, outcomes):
+        out.print(part)
+
+
+def _bundle_of(warehouse: Any, run_id: str, folders: list[Path]) -> Any:
+    rows = warehouse.read("select bundle_id from predictions.runs where run_id = $1", [run_id])
+    wanted = rows.column(0)[0].as_py()
+    for folder in folders:
+        bundle = load_bundle(folder)
+        if bundle.bundle_id == wanted:
+            return bundle
+    return None
+
+
+@runs_app.callback()
+def runs(
+    context: typer.Context,
+    prediction: Annotated[str | None, typer.Option(help="Only of this prediction.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    home: Home = None,
+) -> None:
+    """List the newest runs and which of them is in force."""
+    if context.invoked_subcommand is not None:
+        return
+    pipeline = open_pipeline(home, quiet=True)
+    table = Table("in force", "prediction", "as of", "days", "recipe", "rows", "run", "made", "last event")
+    for run in list_runs(pipeline.warehouse, prediction, most):
+        table.add_row(
+            "yes" if run.is_in_force else "",
+            run.prediction,
+            str(run.as_of_date),
+            str(run.horizon_days or ""),
+            run.recipe or "",
+            f"{run.row_count:,}",
+            run.run_id,
+            f"{run.created_at:%Y-%m-%d %H:%M}",
+            run.last_event,
+        )
+    out.print(table)
+
+
+@app.command()
+def rollback(
+    prediction: Annotated[str, typer.Argument(help="For instance order_habit.")],
+    to: Annotated[str, typer.Option("--to", help="Run to bring back; see `smartretail runs`.")],
+    home: Home = None,
+) -> None:
+    """Bring an earlier published run back into force. One row in the ledger; takes effect at once."""
+    pipeline = open_pipeline(home, quiet=True)
+    with pipeline.writing() as writer:
+        roll_back(pipeline.warehouse, writer, prediction, to)
+    err.print(f"{prediction}: run {to} is in force")
+
+
+@app.command()
+def env(home: Home = None) -> None:
+    """Print what dbt needs in its environment: eval "$(smartretail env)", then type dbt.
+
+    Contains the database password. dbt then builds into a schema of your own, dev_<user>; only
+    `smartretail` and the flows write what BI reads.
+    """
+    pipeline = open_pipeline(home, quiet=True)
+    variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
+    user = re.sub(r"[^a-z0-9]+", "_", getpass.getuser().lower())
+    variables["SMARTRETAIL_DEV_SCHEMA"] = f"dev_{user}"
+    for name, value in variables.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")

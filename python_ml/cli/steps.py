@@ -1,0 +1,237 @@
+"""The commands that change a home: run and its steps."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from python_ml.cli.console import Home, err, open_pipeline, out
+from python_ml.ingest.load import LoadReport, shop_source
+from python_ml.ingest.sources import ColumnMapping
+from python_ml.pipeline import DEMO, Outcome, Pipeline, Request
+from python_ml.reporting.summary import describe_run
+
+app = typer.Typer(no_args_is_help=True)
+
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="demo, order_lines (one flat file of any shop), online_retail. "
+        "[default: what the home holds, else demo]",
+    ),
+]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Option("--path", help="File (CSV or Parquet) or folder; may be repeated."),
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="THEIRS=OURS: a column of the file and what it is; may be repeated."),
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        help="line:COLUMN, product:COLUMN or customer:COLUMN to learn from; may be repeated.",
+    ),
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="Predict as of this midnight, using nothing known later "
+        "[default: the day after the newest row].",
+    ),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option("--horizon-days", min=1, max=1096, help="Days ahead [default: the prediction's own]."),
+]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Only this prediction; may be repeated.")
+]
+Encoding = Annotated[str, typer.Option(help="Encoding of CSV files.")]
+DateOrder = Annotated[
+    str | None,
+    typer.Option(help="dmy or mdy, where dates like 03/04/2024 leave it open.", metavar="dmy|mdy"),
+]
+Retrain = Annotated[bool, typer.Option("--retrain", help="Train even if nothing has changed.")]
+
+
+@app.command()
+def run(
+    source: Source = None,
+    path: Paths = None,
+    map_: Maps = None,
+    attribute: Attributes = None,
+    as_of: AsOf = None,
+    horizon_days: Horizon = None,
+    only: Only = None,
+    encoding: Encoding = "utf-8",
+    date_order: DateOrder = None,
+    retrain: Retrain = False,
+    home: Home = None,
+) -> None:
+    """Load if asked, build, train, score, publish and report.
+
+    Examples:
+
+        smartretail run                                   (the demo shop)
+
+        smartretail run --source order_lines --path orders.csv --map InvoiceDate=ordered_at
+
+        smartretail run --as-of 2024-06-01 --horizon-days 90
+    """
+    pipeline = open_pipeline(home)
+    held = shop_source(pipeline.warehouse)
+    source = source or (held[0] if held else DEMO)
+    if path or source == DEMO or held is None:
+        _load(pipeline, source, path, map_, attribute, encoding, date_order)
+    elif held[0] != source:
+        pipeline.load(source, path or [])
+    request = pipeline.request(_day(as_of), horizon_days, only or [])
+    outcomes = pipeline.run(request, retrain=retrain)
+    _report(pipeline, request, outcomes)
+
+
+@app.command()
+def load(
+    source: Source = None,
+    path: Paths = None,
+    map_: Maps = None,
+    attribute: Attributes = None,
+    encoding: Encoding = "utf-8",
+    date_order: DateOrder = None,
+    home: Home = None,
+) -> None:
+    """Load files into the home: validated, whole or not at all, and safe to repeat.
+
+    Examples:
+
+        smartretail load --source order_lines --path orders.parquet
+
+        smartretail load --path new_orders.csv --map "Order No=order_id"
+    """
+    pipeline = open_pipeline(home)
+    held = shop_source(pipeline.warehouse)
+    _load(
+        pipeline, source or (held[0] if held else DEMO), path, map_, attribute, encoding, date_order
+    )
+
+
+@app.command()
+def build(
+    as_of: AsOf = None,
+    horizon_days: Horizon = None,
+    only: Only = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Rebuild features and labels with their history.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Build staging, the shop model, features and labels with dbt, and test them."""
+    pipeline = open_pipeline(home)
+    with pipeline.writing():
+        pipeline.build(
+            pipeline.request(_day(as_of), horizon_days, only or []), full_refresh=full_refresh
+        )
+
+
+@app.command()
+def train(
+    as_of: AsOf = None,
+    horizon_days: Horizon = None,
+    only: Only = None,
+    retrain: Retrain = False,
+    home: Home = None,
+) -> None:
+    """Choose, measure and refit the models on what was known at the as-of date."""
+    pipeline = open_pipeline(home)
+    request = pipeline.request(_day(as_of), horizon_days, only or [])
+    with pipeline.writing():
+        for name in request.horizon_days:
+            bundle = pipeline.train(request, name, retrain=retrain)
+            err.print(f"{name}: {bundle.recipe}, bundle {bundle.bundle_id[:12]}")
+
+
+@app.command()
+def score(as_of: AsOf = None, horizon_days: Horizon = None, only: Only = None, home: Home = None) -> None:
+    """Score the as-of date with the newest model that fits the features. Publishes nothing."""
+    pipeline = open_pipeline(home)
+    request = pipeline.request(_day(as_of), horizon_days, only or [])
+    with pipeline.writing():
+        pipeline.summarise_customers(request)
+        for name, days in request.horizon_days.items():
+            bundle = pipeline.newest_bundle(name, request.as_of, days)
+            outcome = pipeline.score(request, name, bundle)
+            err.print(f"{name}: {outcome.rows:,} rows scored, run {outcome.run_id}")
+
+
+@app.command()
+def publish(as_of: AsOf = None, only: Only = None, home: Home = None) -> None:
+    """Build and test the mart rows of what was scored, then bring it into force."""
+    pipeline = open_pipeline(home)
+    request = pipeline.request(_day(as_of), None, only or [])
+    with pipeline.writing() as writer:
+        for outcome in pipeline.publish(writer, pipeline.outcomes_of(request)):
+            err.print(f"{outcome.prediction}: run {outcome.run_id} is in force")
+
+
+def _load(
+    pipeline: Pipeline,
+    source: str,
+    path: list[Path] | None,
+    maps: list[str] | None,
+    attributes: list[str] | None,
+    encoding: str,
+    date_order: str | None,
+) -> LoadReport:
+    mapping = ColumnMapping.parse(maps or [], attributes or []) if maps or attributes else None
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        tasks = {}
+
+        def show(file_name: str, rows: int) -> None:
+            if file_name not in tasks:
+                tasks[file_name] = progress.add_task(file_name, total=None)
+            progress.update(tasks[file_name], completed=rows)
+
+        report = pipeline.load(
+            source, path or [], mapping, encoding=encoding, date_order=date_order, on_progress=show
+        )
+    _say_loaded(report)
+    return report
+
+
+def _say_loaded(report: LoadReport) -> None:
+    for name in report.already_loaded:
+        err.print(f"{name} was loaded before; nothing changed.")
+    if report.load_id is None:
+        return
+    parts = [f"{report.loaded:,} rows loaded"]
+    if report.unchanged:
+        parts.append(f"{report.unchanged:,} unchanged")
+    parts.append(f"{report.rejected:,} rejected of {report.given:,}")
+    err.print(", ".join(parts) + ".")
+    for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
+        err.print(f"  {count:,} × {reason}")
+    if report.rejected:
+        err.print('See them with: smartretail query "select * from raw.rejected_rows"')
+
+
+def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> None:
+    for part in describe_run(pipeline.warehouse, request.as_of, outcomes):
+        out.print(part)
+    home = "" if pipeline.settings.home.name == ".smartretail" else f" --home {pipeline.settings.home}"
+    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "select * from marts.order_habit limit 5"')
+    out.print(f"      smartretail export order_habit --to predictions.csv{home}")
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None

@@ -1,0 +1,507 @@
+"""The road, step by step: load, build, train, score, publish.
+
+The command line and the Prefect flows call these steps; none of them knows who called. Each can
+be repeated: a step whose work is done already changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from python_ml.errors import BundleError, InputError, StaleModelError
+from python_ml.ingest.demo import DemoShop, write_demo_shop
+from python_ml.ingest.load import LoadReport, check_shop, load, prepare, shop_source
+from python_ml.ingest.load import Progress as LoadProgress
+from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
+from python_ml.predictions import Prediction, all_predictions, get_prediction
+from python_ml.reporting.landing import land_training
+from python_ml.scoring.score import land, run_id, score
+from python_ml.settings import PROJECT_DIR, Settings
+from python_ml.training.bundle import Bundle, load_bundle, save_bundle
+from python_ml.training.choose import train
+from python_ml.training.dataset import read_features, read_training_frame
+from python_ml.training.spec import TooSmallError
+from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
+from python_ml.warehouse.dbt import DbtNode, run_dbt
+from python_ml.warehouse.ledger import Run, Writer, in_force, run_exists, utc_now, write_lock
+from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.server import EmbeddedServer
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+CUSTOMERS = "customers"
+"""The customer summary is published beside the predictions, under this name."""
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one run is asked for.
+
+    Parameters
+    ----------
+    as_of
+        Only facts known before this midnight are used.
+    horizon_days
+        Per prediction.
+    """
+
+    as_of: date
+    horizon_days: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one prediction in one run; ``skipped`` holds the reason where there is one."""
+
+    prediction: str
+    run_id: str | None = None
+    rows: int = 0
+    bundle: Bundle | None = None
+    skipped: str | None = None
+
+
+class Pipeline:
+    """The steps on one home.
+
+    Parameters
+    ----------
+    settings
+        Which home and which warehouse.
+    say
+        Called with a sentence whenever a step begins or has something to tell.
+    """
+
+    def __init__(
+        self, settings: Settings, say: Say | None = None, project_dir: Path = PROJECT_DIR
+    ) -> None:
+        self.settings = settings
+        self.project_dir = project_dir
+        self._say = say or (lambda text: log.info(text))
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The shop's database; the embedded server is started when none is configured."""
+        if self.settings.database_url is not None:
+            return Warehouse(self.settings.database_url.get_secret_value())
+        return Warehouse(EmbeddedServer(self.settings.home).ensure_started())
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Hold the shop's lock while steps change it."""
+        with write_lock(self.warehouse, self.settings.lock_wait_seconds) as writer:
+            yield writer
+
+    # -- load --------------------------------------------------------------------------------
+
+    def load(
+        self,
+        source: str,
+        paths: Sequence[Path] = (),
+        mapping: ColumnMapping | None = None,
+        *,
+        encoding: str = "utf-8",
+        date_order: str | None = None,
+        on_progress: LoadProgress | None = None,
+    ) -> LoadReport:
+        """Load a source; ``demo`` makes its own files."""
+        check_shop(self.warehouse, source)
+        staging = source
+        if source == DEMO:
+            staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
+            mapping = mapping or DEMO_MAPPING
+        if not paths:
+            raise InputError(
+                f"--source {source} needs files.", "Add --path FILE_OR_FOLDER (may be repeated)."
+            )
+        self._say(f"Loading {', '.join(path.name for path in paths)}")
+        return load(
+            self.warehouse,
+            source,
+            paths,
+            mapping,
+            staging=staging,
+            encoding=encoding,
+            date_order=date_order,
+            reject_threshold=self.settings.reject_threshold,
+            on_progress=on_progress,
+        )
+
+    def _demo_file(self) -> Path:
+        folder = self.settings.home / "demo"
+        path = folder / "order_lines.parquet"
+        if not path.exists():
+            self._say("Simulating the demo shop")
+            path = write_demo_shop(DemoShop(), folder).order_lines
+        return path
+
+    # -- what is asked -----------------------------------------------------------------------
+
+    def request(
+        self,
+        as_of: date | None = None,
+        horizon_days: int | None = None,
+        only: Sequence[str] = (),
+    ) -> Request:
+        """Fill in what was not said: the day after the newest row, each prediction's own horizon.
+
+        Raises
+        ------
+        InputError
+            When nothing was loaded, or the date lies where the shop's data do not reach.
+        """
+        prepare(self.warehouse)
+        newest = self.newest_input()
+        if newest is None:
+            raise InputError(
+                "Nothing was loaded yet.", "Run `smartretail load`, or `smartretail run` for a demo."
+            )
+        as_of = as_of or newest.date() + timedelta(days=1)
+        if as_of > max(datetime.now(UTC).date(), newest.date()) + timedelta(days=1):
+            raise InputError(f"--as-of {as_of} lies in the future.", "Choose a day up to tomorrow.")
+        if as_of > newest.date() + timedelta(days=31):
+            raise InputError(
+                f"--as-of {as_of} is more than a month after the newest row ({newest:%Y-%m-%d}): "
+                "everybody would look as if they had stopped ordering.",
+                "Load the rows up to that day first, or choose an earlier day.",
+            )
+        predictions = [get_prediction(name) for name in only] or list(all_predictions().values())
+        return Request(as_of, {p.name: horizon_days or p.horizon_days for p in predictions})
+
+    def newest_input(self) -> datetime | None:
+        """The newest time among the rows loaded."""
+        with self.warehouse.connect() as connection:
+            row = connection.execute("select max(newest_in_file) from raw.loads").fetchone()
+        return row[0] if row else None
+
+    # -- build -------------------------------------------------------------------------------
+
+    def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
+        """Build staging, the shop model, features and labels, and test them.
+
+        A feature whose logic changed since it was last built is rebuilt with its history.
+        """
+        with self.warehouse.connect() as connection:
+            for prediction, horizon_days in request.horizon_days.items():
+                connection.execute(
+                    "insert into raw.as_of_requests values (%s, %s, %s, %s) on conflict do nothing",
+                    (prediction, request.as_of, horizon_days, utc_now()),
+                )
+            # features of customers feed the customer summary, whatever else is asked for
+            connection.execute(
+                "insert into raw.as_of_requests values ('order_habit', %s, %s, %s) "
+                "on conflict do nothing",
+                (request.as_of, request.horizon_days.get("order_habit", 180), utc_now()),
+            )
+        before = self._recorded_hashes()
+        arguments = ["build", "--exclude", "source:predictions+"]
+        nodes = self._dbt([*arguments, *(["--full-refresh"] if full_refresh else [])])
+        after = self._recorded_hashes()
+        for model in sorted(name for name in before if before[name] != after.get(name)):
+            self._say(f"{model} changed: its history was rebuilt; train before scoring")
+        for name in request.horizon_days:
+            check_catalogue(self.warehouse, read_catalogue(self.settings.dbt_target_dir, name))
+        return nodes
+
+    def _recorded_hashes(self) -> dict[str, str]:
+        if not self.warehouse.relation_exists("predictions", "feature_builds"):
+            return {}
+        with self.warehouse.connect() as connection:
+            rows = connection.execute(
+                "select distinct on (model_name) model_name, feature_hash "
+                "from predictions.feature_builds where schema_name in ('features', 'labels') "
+                "order by model_name, built_at desc"
+            ).fetchall()
+        return {str(name): str(hash_) for name, hash_ in rows}
+
+    def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
+        def show(line: str) -> None:
+            text = line[10:].strip() if line[2:3] == ":" else line
+            if " OK created " in text or text.startswith(("Finished", "Found")):
+                self._say("dbt: " + text.replace(".", " ").split("  ")[0])
+
+        self._say(f"dbt {arguments[0]}")
+        return run_dbt(
+            self.settings,
+            self.warehouse,
+            self.staging(),
+            arguments,
+            project_dir=self.project_dir,
+            on_line=show,
+        )
+
+    def staging(self) -> str:
+        """The staging folder of the shop that this home holds."""
+        held = shop_source(self.warehouse)
+        return held[1] if held else FLAT_FILE_SOURCE
+
+    # -- train -------------------------------------------------------------------------------
+
+    def train(self, request: Request, name: str, *, retrain: bool = False) -> Bundle:
+        """Train one prediction on what was known at the as-of date, and keep the bundle.
+
+        With the same features, input and settings as before, the bundle made then is used.
+
+        Raises
+        ------
+        TooSmallError
+            When the shop is too small for every recipe; other predictions go on.
+        """
+        prediction = get_prediction(name)
+        horizon_days = request.horizon_days[name]
+        folder = self._bundle_dir(prediction, request.as_of, horizon_days)
+        if not retrain and (folder / "bundle.json").exists():
+            return load_bundle(folder)
+        catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        frame = read_training_frame(
+            self.warehouse, prediction, catalogue, request.as_of, horizon_days
+        )
+        if len(frame) == 0:
+            raise TooSmallError(
+                f"{name} is skipped: no_matured_labels: no window of {horizon_days} days has closed "
+                f"by {request.as_of}.",
+                "Load more history, or ask for a shorter horizon with --horizon-days.",
+            )
+        newest = self._scoring_features(prediction, request.as_of)
+        self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
+        result = train(
+            prediction.spec(horizon_days),
+            frame,
+            as_of=request.as_of,
+            seed=self.settings.seed,
+            threads=self.settings.threads,
+            newest=newest,
+            on_step=self._say,
+        )
+        # its figures are in the warehouse before the bundle counts as there
+        draft = folder.with_name(f".{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
+        land_training(self.warehouse, name, load_bundle(draft).bundle_id, result)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        return load_bundle(folder)
+
+    def _scoring_features(self, prediction: Prediction, as_of: date) -> pd.DataFrame | None:
+        catalogue = read_catalogue(self.settings.dbt_target_dir, prediction.name)
+        _, features = read_features(self.warehouse, prediction, catalogue, as_of)
+        return features if len(features) else None
+
+    def _bundle_dir(self, prediction: Prediction, as_of: date, horizon_days: int) -> Path:
+        key = run_id(
+            prediction.name,
+            as_of,
+            horizon_days,
+            feature_hash(self.warehouse, prediction.name),
+            self._input_mark(),
+            self.settings.seed,
+        )
+        return self.settings.bundles_dir / prediction.name / f"{as_of}_{horizon_days}d_{key[:12]}"
+
+    def _input_mark(self) -> str:
+        """What has been loaded so far, in one word."""
+        with self.warehouse.connect() as connection:
+            row = connection.execute(
+                "select coalesce(max(load_id), 0), coalesce(sum(rows_loaded), 0) from raw.loads"
+            ).fetchone()
+        return f"{row[0]}:{row[1]}" if row else "0:0"
+
+    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> Bundle:
+        """The newest bundle of a prediction that fits the features as they are now.
+
+        Raises
+        ------
+        BundleError
+            When there is none.
+        StaleModelError
+            When there are some, but the features have changed since.
+        """
+        folders = sorted((self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json"))
+        usable = [path.parent for path in folders if path.parent.name[:10] <= as_of.isoformat()]
+        if not usable:
+            raise BundleError(
+                f"There is no trained model of {name} for {horizon_days} days up to {as_of}.",
+                f"Run `smartretail train --as-of {as_of}`.",
+            )
+        newest_first = sorted(
+            usable, key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime), reverse=True
+        )
+        current = feature_hash(self.warehouse, name)
+        for folder in newest_first:
+            bundle = load_bundle(folder)
+            if bundle.feature_hash == current:
+                return bundle
+        raise StaleModelError(
+            f"The features of {name} have changed since its model was trained; "
+            "nothing was scored, the last published run stays in force.",
+            f"Run `smartretail train --as-of {as_of}`, then score again.",
+        )
+
+    # -- score -------------------------------------------------------------------------------
+
+    def score(self, request: Request, name: str, bundle: Bundle) -> Outcome:
+        """Score one prediction at the as-of date and land the scores.
+
+        Raises
+        ------
+        StaleModelError
+            When the features have changed since the bundle was trained.
+        """
+        prediction = get_prediction(name)
+        catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        current = feature_hash(self.warehouse, name)
+        if bundle.feature_hash != current:
+            raise StaleModelError(
+                f"The features of {name} have changed since its model was trained.",
+                f"Run `smartretail train --as-of {request.as_of}` first.",
+            )
+        horizon_days = request.horizon_days[name]
+        identity = run_id(
+            name, request.as_of, horizon_days, bundle.bundle_id, current, self._input_mark()
+        )
+        if run_exists(self.warehouse, identity):
+            rows = self._run_rows(identity)
+            return Outcome(name, identity, rows, bundle)
+        self._say(f"Scoring {name} as of {request.as_of}")
+        scores = score(
+            self.warehouse,
+            prediction,
+            catalogue,
+            bundle,
+            request.as_of,
+            self._label_known_at(name, request.as_of, horizon_days),
+        )
+        run = Run(
+            identity,
+            name,
+            request.as_of,
+            horizon_days,
+            bundle.bundle_id,
+            bundle.recipe,
+            current,
+            self.newest_input(),
+            scores.num_rows,
+        )
+        land(self.warehouse, run, scores)
+        return Outcome(name, identity, scores.num_rows, bundle)
+
+    def summarise_customers(self, request: Request) -> Outcome:
+        """Register the customer summary of the as-of date; dbt fills it from the features."""
+        current = feature_hash(self.warehouse, "order_habit")
+        identity = run_id(CUSTOMERS, request.as_of, current, self._input_mark())
+        if run_exists(self.warehouse, identity):
+            return Outcome(CUSTOMERS, identity, self._run_rows(identity))
+        with self.warehouse.connect() as connection:
+            row = connection.execute(
+                "select count(*) from features.feat_order_habit where as_of_date = %s",
+                (request.as_of,),
+            ).fetchone()
+        rows = int(row[0]) if row else 0
+        run = Run(
+            identity, CUSTOMERS, request.as_of, 0, None, None, current, self.newest_input(), rows
+        )
+        land(self.warehouse, run, None)
+        return Outcome(CUSTOMERS, identity, rows)
+
+    def _run_rows(self, identity: str) -> int:
+        with self.warehouse.connect() as connection:
+            row = connection.execute(
+                "select row_count from predictions.runs where run_id = %s", (identity,)
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _label_known_at(self, name: str, as_of: date, horizon_days: int) -> date:
+        with self.warehouse.connect() as connection:
+            row = connection.execute(
+                "select label_known_at from intermediate.int_as_of_dates "
+                "where prediction = %s and as_of_date = %s and horizon_days = %s",
+                (name, as_of, horizon_days),
+            ).fetchone()
+        if row is None:
+            raise InputError(
+                f"{as_of} with {horizon_days} days was not built for {name}.",
+                f"Run `smartretail build --as-of {as_of} --horizon-days {horizon_days}`.",
+            )
+        known_at: date = row[0]
+        return known_at
+
+    # -- publish -----------------------------------------------------------------------------
+
+    def publish(self, writer: Writer, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Build and test the mart rows, then bring all scored runs into force together.
+
+        Returns
+        -------
+        list of Outcome
+            Those that were not in force before.
+
+        Raises
+        ------
+        BuildError
+            When a model or test fails; nothing is published then, and the ledger says so.
+        """
+        current = in_force(self.warehouse)
+        waiting = [o for o in outcomes if o.run_id and current.get(o.prediction) != o.run_id]
+        runs = [(str(o.run_id), o.prediction) for o in waiting]
+        if not runs:
+            self._say("Nothing new to publish")
+            return []
+        try:
+            self._dbt(["build", "--select", "source:predictions+"])
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            writer.record_all([(run, name, "refused", reason) for run, name in runs])
+            raise
+        writer.record_all([(run, name, "checked", "") for run, name in runs])
+        writer.publish(runs)
+        return waiting
+
+    # -- everything --------------------------------------------------------------------------
+
+    def run(self, request: Request, *, retrain: bool = False) -> list[Outcome]:
+        """Build, train, score and publish everything that was asked for.
+
+        A prediction that cannot be made for this shop is skipped with its reason, in the ledger and
+        in the outcome; the others go on.
+        """
+        with self.writing() as writer:
+            self.build(request)
+            outcomes = [self.summarise_customers(request)]
+            for name in request.horizon_days:
+                try:
+                    bundle = self.train(request, name, retrain=retrain)
+                except TooSmallError as reason:
+                    self._say(reason.message)
+                    writer.record(None, name, "skipped", reason.message)
+                    outcomes.append(Outcome(name, skipped=reason.message))
+                else:
+                    outcomes.append(self.score(request, name, bundle))
+            self.publish(writer, outcomes)
+        return outcomes
+
+    def outcomes_of(self, request: Request) -> list[Outcome]:
+        """Runs that were scored for this request, for a publish step of its own."""
+        with self.warehouse.connect() as connection:
+            rows = connection.execute(
+                "select distinct on (prediction) prediction, run_id, row_count from predictions.runs "
+                "where as_of_date = %s and (prediction = %s or prediction = any(%s)) "
+                "order by prediction, created_at desc",
+                (request.as_of, CUSTOMERS, list(request.horizon_days)),
+            ).fetchall()
+        return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
+
+
+DEMO_MAPPING = ColumnMapping.parse([], ["line:size", "product:brand", "customer:state"])
+

@@ -1,0 +1,43 @@
+"""What a prediction declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from python_ml.training.spec import PredictionSpec
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction that the product can train, score and publish.
+
+    Parameters
+    ----------
+    name
+        As in ``feat_<name>``, ``label_<name>`` and ``predictions.<name>``.
+    question
+        What it answers, for help texts and reports.
+    entity_column
+        Key of its rows beside ``as_of_date``.
+    horizon_days
+        Length of the window it looks at, unless the user says otherwise.
+    spec
+        Its candidates for a given horizon.
+    """
+
+    name: str
+    question: str
+    entity_column: str
+    horizon_days: int
+    spec: Callable[[int], PredictionSpec]
+
+    @property
+    def features_table(self) -> str:
+        """Where dbt puts its features."""
+        return f"features.feat_{self.name}"
+
+    @property
+    def labels_table(self) -> str:
+        """Where dbt puts its labels."""
+        return f"labels.label_{self.name}"

@@ -1,0 +1,85 @@
+"""The result of a run as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from python_ml.warehouse.postgres import Warehouse
+
+if TYPE_CHECKING:
+    from python_ml.pipeline import Outcome
+
+_METRICS = ("log_loss", "auc", "brier", "average_precision", "calibration_error", "calibration_slope")
+
+
+def describe_run(
+    warehouse: Warehouse, as_of: date, outcomes: Sequence[Outcome]
+) -> list[RenderableType]:
+    """Describe what a run published: counts, and the test metrics beside every baseline."""
+    parts: list[RenderableType] = [Text(f"\nAs of {as_of}", style="bold")]
+    for outcome in outcomes:
+        if outcome.skipped:
+            parts.append(Text(f"{outcome.prediction}: skipped: {outcome.skipped}"))
+        elif outcome.bundle is None:
+            parts.append(Text(f"{outcome.prediction}: {outcome.rows:,} rows"))
+        else:
+            parts += [
+                Text(
+                    f"{outcome.prediction}: {outcome.rows:,} rows published, recipe "
+                    f"{outcome.bundle.recipe}, {outcome.bundle.horizon_days} days ahead"
+                ),
+                metrics_table(warehouse, outcome.bundle.bundle_id, outcome.bundle.recipe),
+            ]
+    return parts
+
+
+def metrics_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:
+    """Every recipe on the test date: the chosen one as published, the others as they are."""
+    rows = _test_metrics(warehouse, bundle_id)
+    dates = {row["origin_date"] for row in rows}
+    tested = min(dates).isoformat() if dates else "no date"
+    table = Table(title=f"Out of time, test date {tested} (95 % intervals)", title_justify="left")
+    table.add_column("recipe")
+    for metric in _METRICS:
+        table.add_column(metric.replace("_", " "), justify="right")
+    by_line: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        by_line.setdefault((row["recipe"], row["role"]), {})[row["metric"]] = row
+    for (recipe, role), metrics in sorted(by_line.items(), key=_best_first):
+        is_published = role == "test_as_published"
+        if is_published and recipe != chosen:
+            continue
+        label = f"{recipe} (published)" if is_published else recipe
+        cells = [_cell(metrics.get(metric)) for metric in _METRICS]
+        table.add_row(label, *cells, style="bold" if is_published else None)
+    return table
+
+
+def _test_metrics(warehouse: Warehouse, bundle_id: str) -> list[dict[str, Any]]:
+    table = warehouse.read(
+        "select recipe, role, origin_date, metric, value, lower_bound, upper_bound "
+        "from predictions.metrics where bundle_id = $1 and role like 'test_as_%'",
+        [bundle_id],
+    )
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _best_first(item: tuple[tuple[str, str], dict[str, dict[str, Any]]]) -> tuple[float, str]:
+    (recipe, role), metrics = item
+    loss = metrics.get("log_loss", {}).get("value")
+    return (float(loss) if loss is not None else 9.0, recipe + role)
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None or row["value"] is None:
+        return ""
+    if row["lower_bound"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} ({row['lower_bound']:.3f}–{row['upper_bound']:.3f})"

@@ -1,0 +1,1 @@
+"""Scoring: features in, probabilities with their reasons out."""

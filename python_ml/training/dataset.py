@@ -1,0 +1,102 @@
+"""Reading features and labels from the warehouse into frames."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from python_ml.errors import InputError
+from python_ml.predictions.base import Prediction
+from python_ml.training.frame import TrainingFrame
+from python_ml.warehouse.catalogue import FeatureCatalogue
+from python_ml.warehouse.postgres import Warehouse
+
+
+def read_training_frame(
+    warehouse: Warehouse,
+    prediction: Prediction,
+    catalogue: FeatureCatalogue,
+    as_of: date,
+    horizon_days: int,
+) -> TrainingFrame:
+    """Read every row whose label was known at ``as_of``, sorted by date and entity.
+
+    Returns
+    -------
+    TrainingFrame
+        Possibly without rows, when no window has closed yet.
+    """
+    columns = ", ".join(f"features.{name}" for name in catalogue.names)
+    keys = " and ".join(f"features.{key} = labels.{key}" for key in catalogue.keys)
+    entity = prediction.entity_column
+    table = warehouse.read(
+        f"select features.{entity}, features.as_of_date, labels.label, labels.label_known_at, "  # noqa: S608
+        f"{columns} from {prediction.features_table} as features "
+        f"inner join {prediction.labels_table} as labels on {keys} "
+        "where labels.horizon_days = $1 and labels.label_known_at <= $2 "
+        f'order by features.as_of_date, features.{entity} collate "C"',
+        [horizon_days, as_of],
+    )
+    return TrainingFrame(
+        features=to_features(table, catalogue),
+        categorical=catalogue.categorical,
+        entity=table.column(entity).to_numpy(zero_copy_only=False),
+        as_of=_days(table, "as_of_date"),
+        label=table.column("label").to_numpy(zero_copy_only=False).astype(np.float64),
+        label_known_at=_days(table, "label_known_at"),
+        horizon_days=horizon_days,
+    )
+
+
+def read_features(
+    warehouse: Warehouse, prediction: Prediction, catalogue: FeatureCatalogue, as_of: date
+) -> tuple[pa.ChunkedArray, pd.DataFrame]:
+    """Read the features of one as-of date: entities and their features, sorted by entity.
+
+    Raises
+    ------
+    InputError
+        When the date was never built; an empty shop gives no rows and no error.
+    """
+    entity = prediction.entity_column
+    table = warehouse.read(
+        f"select {entity}, {', '.join(catalogue.names)} from {prediction.features_table} "  # noqa: S608
+        f'where as_of_date = $1 order by {entity} collate "C"',
+        [as_of],
+    )
+    if table.num_rows == 0 and not _was_built(warehouse, prediction, as_of):
+        raise InputError(
+            f"The features of {as_of} were not built.", f"Run `smartretail build --as-of {as_of}`."
+        )
+    return table.column(entity), to_features(table, catalogue)
+
+
+def to_features(table: pa.Table, catalogue: FeatureCatalogue) -> pd.DataFrame:
+    """Turn feature columns into floats, and categorical ones into what they are.
+
+    Numbers are float64 with NaN for null; categories keep their own values.
+    """
+    columns = {}
+    for feature in catalogue.features:
+        column = table.column(feature.name)
+        if feature.role == "categorical" and pa.types.is_string(column.type):
+            columns[feature.name] = column.to_pandas()
+        else:
+            columns[feature.name] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return pd.DataFrame(columns)
+
+
+def _was_built(warehouse: Warehouse, prediction: Prediction, as_of: date) -> bool:
+    with warehouse.connect() as connection:
+        row = connection.execute(
+            "select 1 from intermediate.int_as_of_dates where prediction = %s and as_of_date = %s",
+            (prediction.name, as_of),
+        ).fetchone()
+    return row is not None
+
+
+def _days(table: pa.Table, name: str) -> np.ndarray:
+    return table.column(name).to_numpy(zero_copy_only=False).astype("datetime64[D]")
