@@ -109,8 +109,10 @@ customer_totals as (
         {%- for season in seasons %}
         count(*) filter (where order_season = {{ season }}) as season_{{ season }},
         {%- endfor %}
-        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }}) as orders_year_ago_90d,
-        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 180) }}) as orders_year_ago_180d,
+        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }})
+            as orders_year_ago_90d,
+        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 180) }})
+            as orders_year_ago_180d,
 
         -- basket and returns
         sum(line_count) as lines,
@@ -142,11 +144,25 @@ customer_variety as (
 
 ),
 
+customer_facts as (
+
+    select
+        customer_totals.*,
+        customer_variety.products,
+        customer_variety.categories
+    from customer_totals
+    left join customer_variety
+        on
+            customer_totals.customer_id = customer_variety.customer_id
+            and customer_totals.as_of_date = customer_variety.as_of_date
+
+),
+
 final as (
 
     select
-        totals.customer_id,
-        totals.as_of_date,
+        customer_id,
+        as_of_date,
 
         -- recency
         cast(days_since_last as integer) as recency_days,
@@ -190,13 +206,14 @@ final as (
         cast(last_gap_days as integer) as rhythm_last_gap_days,
         {{ ratio('weekday_6 + weekday_7', 'orders_total') }} as rhythm_weekend_share,
         {{ first_of_largest('weekday_', range(1, 8)) }} as rhythm_favourite_weekday,
-        {{ ratio(largest('weekday_', range(1, 8)), 'orders_total') }} as rhythm_favourite_weekday_share,
+        {{ ratio(largest('weekday_', range(1, 8)), 'orders_total') }}
+            as rhythm_favourite_weekday_share,
 
         -- season
-        {{ month_of('totals.as_of_date') }} as season_as_of_month,
-        {{ season_of('totals.as_of_date') }} as season_as_of_season,
+        {{ month_of('as_of_date') }} as season_as_of_month,
+        {{ season_of('as_of_date') }} as season_as_of_season,
         {{ ratio(
-            'case ' ~ season_of('totals.as_of_date')
+            'case ' ~ season_of('as_of_date')
             ~ ' when 1 then season_1 when 2 then season_2 when 3 then season_3 else season_4 end',
             'orders_total',
         ) }} as season_share_of_as_of_season,
@@ -229,11 +246,7 @@ final as (
             as attribute_first_order_discount_share,
         {{ month_of('first_on') }} as attribute_first_order_month,
         {{ iso_weekday('first_on') }} as attribute_first_order_weekday
-    from customer_totals as totals
-    left join customer_variety
-        on
-            totals.customer_id = customer_variety.customer_id
-            and totals.as_of_date = customer_variety.as_of_date
+    from customer_facts
 
 )
 

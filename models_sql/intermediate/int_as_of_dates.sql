@@ -54,9 +54,19 @@ grid as (
 
 all_dates as (
 
-    select prediction, horizon_days, as_of_date from grid
+    select
+        prediction,
+        horizon_days,
+        as_of_date
+    from grid
+
     union
-    select prediction, horizon_days, as_of_date from requests
+
+    select
+        prediction,
+        horizon_days,
+        as_of_date
+    from requests
 
 ),
 

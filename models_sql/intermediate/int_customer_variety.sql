@@ -1,6 +1,13 @@
 with order_lines as (
 
-    select * from {{ ref('int_order_lines') }}
+    select
+        customer_id,
+        product_id,
+        category,
+        -- a line that was recorded ahead of its time counts from when it happens
+        greatest(known_on, ordered_on) as known_on,
+        superseded_on
+    from {{ ref('int_order_lines') }}
     where customer_id is not null
 
 ),
@@ -45,7 +52,7 @@ final as (
         cast(sum(product_change) as integer) as product_change,
         cast(sum(category_change) as integer) as category_change
     from changes
-    group by 1, 2
+    group by customer_id, changed_on
 
 )
 

@@ -11,14 +11,19 @@ returns as (
 
 ),
 
+last_return as (
+
+    select max(returned_on) as returned_on from returns
+
+),
+
 final as (
 
     select
-        min(ordered_on) as first_on,
-        greatest(
-            max(ordered_on), (select max(returned_on) from returns)
-        ) as newest_on
+        min(order_lines.ordered_on) as first_on,
+        greatest(max(order_lines.ordered_on), max(last_return.returned_on)) as newest_on
     from order_lines
+    cross join last_return
 
 )
 

@@ -43,12 +43,13 @@ versions as (
         shop_lines.*,
         supersessions.superseded_at,
         cast(shop_lines.ordered_at as date) as ordered_on,
-        -- nothing is known before it happened
-        greatest(cast(shop_lines.known_at as date), cast(shop_lines.ordered_at as date)) as known_on,
+        cast(shop_lines.known_at as date) as known_on,
         cast(supersessions.superseded_at as date) as superseded_on,
         cast(shop_lines.quantity * shop_lines.unit_price as {{ type_amount() }}) as gross_amount,
-        cast(shop_lines.quantity * shop_lines.unit_price * (1 - shop_lines.discount) as {{ type_amount() }})
-            as net_amount
+        cast(
+            shop_lines.quantity * shop_lines.unit_price * (1 - shop_lines.discount)
+            as {{ type_amount() }}
+        ) as net_amount
     from shop_lines
     left join supersessions
         on

@@ -1,4 +1,6 @@
-{%- set amounts = ['line_count', 'quantity', 'gross_amount', 'net_amount', 'returned_line_count', 'returned_amount'] %}
+{%- set amounts = [
+    'line_count', 'quantity', 'gross_amount', 'net_amount', 'returned_line_count', 'returned_amount',
+] %}
 
 with order_lines as (
 
@@ -84,12 +86,12 @@ daily_changes as (
         order_id,
         customer_id,
         ordered_on,
-        changed_on,
         {%- for amount in amounts %}
-        sum({{ amount }}) as {{ amount }}{{ ',' if not loop.last }}
+        sum({{ amount }}) as {{ amount }},
         {%- endfor %}
+        changed_on
     from changes
-    group by 1, 2, 3, 4
+    group by order_id, customer_id, ordered_on, changed_on
 
 ),
 
@@ -99,11 +101,11 @@ versions as (
         order_id,
         customer_id,
         ordered_on,
-        changed_on as known_on,
-        lead(changed_on) over order_versions as superseded_on,
         {%- for amount in amounts %}
-        sum({{ amount }}) over order_versions as {{ amount }}{{ ',' if not loop.last }}
+        sum({{ amount }}) over order_versions as {{ amount }},
         {%- endfor %}
+        changed_on as known_on,
+        lead(changed_on) over order_versions as superseded_on
     from daily_changes
     window order_versions as (partition by order_id, customer_id, ordered_on order by changed_on)
 

@@ -1,0 +1,1 @@
+"""Training of binary predictions: split, fit, calibrate, choose, keep."""

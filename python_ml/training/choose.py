@@ -9,7 +9,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from python_ml.training.calibrate import Calibrator, choose_calibrator, fit_shape
+from python_ml.training.calibrate import (
+    SIGMOID_CUSTOMERS,
+    Calibrator,
+    Identity,
+    choose_calibrator,
+    fit_shape,
+)
 from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
 from python_ml.training.level import LevelEvidence, LevelPolicy, apply_shift, choose_level
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
@@ -20,6 +26,8 @@ from python_ml.training.splits import Split, latest_split, rolling_origins, samp
 
 OnStep = Callable[[str], None]
 ROWS_EXPLAINED = 2_000
+ORIGIN_THRIFT = 4
+"""Single origins are shown beside their pool: rough intervals will do."""
 AS_IS = "as_is"
 AS_PUBLISHED = "as_published"
 
@@ -156,6 +164,7 @@ class _Round:
     trials: Mapping[str, _Trial]
     reference: FloatArray | None
     out_of_fold_losses: Mapping[str, float]
+    customers: int
 
     def published(self, name: str, policy: LevelPolicy) -> FloatArray:
         """Return the calibrated predictions at the level of ``policy``."""
@@ -307,6 +316,7 @@ class _Runner:
             trials=trials,
             reference=None if reference is None else reference.as_is,
             out_of_fold_losses=losses,
+            customers=train_rows.customers(),
         )
 
     def _fit(
@@ -318,7 +328,12 @@ class _Runner:
         return out_of_fold(recipe, model, frame, seed=self.seed, threads=self.threads)
 
     def level(self, name: str, origins: Sequence[_Round], test: _Round) -> LevelPolicy:
-        """Return where this recipe takes its level from, as the rolling origins say."""
+        """Return where this recipe takes its level from, as the rolling origins say.
+
+        Small shops get the model as it is (rule 8).
+        """
+        if test.customers < SIGMOID_CUSTOMERS:
+            return LevelPolicy("none")
         trials = [(past.trials[name], past.reference, past.label) for past in origins]
         return choose_level(
             [
@@ -342,13 +357,16 @@ class _Runner:
             level_model = fitted[recipe.name] = self._fit(recipe, frame, {})
         recipe = trial.model.as_recipe()
         model = fitted.get(chosen) or self._fit(recipe, frame, fitted)
-        seen = self._out_of_fold(recipe, model, frame)
-        calibrator = fit_shape(trial.calibrator.kind, seen, frame.label)
+        calibrator, shift = trial.calibrator, 0.0
+        if calibrator.kind != Identity.kind or level.kind == "labels":
+            seen = self._out_of_fold(recipe, model, frame)
+            calibrator = fit_shape(calibrator.kind, seen, frame.label)
+            shift = _label_shift(calibrator, seen, frame.label)
         return Published(
             model=model,
             calibrator=calibrator,
             level=level,
-            label_shift=_label_shift(calibrator, seen, frame.label),
+            label_shift=shift,
             level_model=level_model,
             horizon_days=self.spec.horizon_days,
         )
@@ -391,7 +409,15 @@ def _measure_all(
 ) -> list[Measured]:
     rounds = [*origins, test]
     lines = [
-        _line(spec, name, past, form, levels[name], seed, gains=past is test and name == chosen)
+        _line(
+            spec,
+            name,
+            past,
+            form=form,
+            level=levels[name],
+            seed=seed,
+            gains=past is test and name == chosen,
+        )
         for past in rounds
         for name in past.trials
         for form in (AS_IS, AS_PUBLISHED)
@@ -400,7 +426,15 @@ def _measure_all(
         return lines
     pooled = _pooled(origins, levels)
     return lines + [
-        _line(spec, name, pooled, form, LevelPolicy("none"), seed, gains=name == chosen)
+        _line(
+            spec,
+            name,
+            pooled,
+            form=form,
+            level=LevelPolicy("none"),
+            seed=seed,
+            gains=name == chosen,
+        )
         for name in pooled.trials
         for form in (AS_IS, AS_PUBLISHED)
     ]
@@ -419,7 +453,7 @@ def _pooled(origins: Sequence[_Round], levels: Mapping[str, LevelPolicy]) -> _Ro
     label = np.concatenate([past.label for past in origins])
     entity = np.concatenate([past.entity for past in origins])
     return _Round(
-        replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {}
+        replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {}, 0
     )
 
 
@@ -427,13 +461,14 @@ def _line(
     spec: PredictionSpec,
     name: str,
     past: _Round,
+    *,
     form: str,
     level: LevelPolicy,
     seed: int,
-    *,
     gains: bool,
 ) -> Measured:
     as_is = form == AS_IS
+    rounds = spec.bootstrap_rounds // (ORIGIN_THRIFT if past.split.role == "origin" else 1)
     probability = past.trials[name].as_is if as_is else past.published(name, level)
     against = [b for b in spec.baselines if b in past.trials and gains and not as_is]
     return Measured(
@@ -441,16 +476,14 @@ def _line(
         role=past.split.role,
         test_date=str(past.split.test_date),
         form=form,
-        measurement=measure(
-            past.label, probability, past.entity, rounds=spec.bootstrap_rounds, seed=seed
-        ),
+        measurement=measure(past.label, probability, past.entity, rounds=rounds, seed=seed),
         gains={
             baseline: paired_gain(
                 past.label,
                 probability,
                 past.trials[baseline].as_is,
                 past.entity,
-                rounds=spec.bootstrap_rounds,
+                rounds=rounds,
                 seed=seed,
             )
             for baseline in against

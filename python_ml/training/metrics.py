@@ -98,12 +98,12 @@ def weighted_log_loss(
     label: FloatArray, probability: FloatArray, weights: FloatArray
 ) -> FloatArray:
     """Return the weighted mean log-loss per set of weights."""
-    return (weights @ row_log_loss(label, probability)) / weights.sum(axis=1)
+    return np.asarray((weights @ row_log_loss(label, probability)) / weights.sum(axis=1))
 
 
 def weighted_brier(label: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
     """Return the weighted mean squared error per set of weights."""
-    return (weights @ (probability - label) ** 2) / weights.sum(axis=1)
+    return np.asarray((weights @ (probability - label) ** 2) / weights.sum(axis=1))
 
 
 def weighted_auc(label: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
@@ -112,7 +112,7 @@ def weighted_auc(label: FloatArray, probability: FloatArray, weights: FloatArray
     below = np.cumsum(negative, axis=1) - 0.5 * negative
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (positive * below).sum(axis=1) / pairs
+        return np.asarray((positive * below).sum(axis=1) / pairs)
 
 
 def weighted_average_precision(
@@ -123,7 +123,7 @@ def weighted_average_precision(
     found = np.cumsum(positive, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.nan_to_num(found / (found + np.cumsum(negative, axis=1)))
-        return (positive * precision).sum(axis=1) / positive.sum(axis=1)
+        return np.asarray((positive * precision).sum(axis=1) / positive.sum(axis=1))
 
 
 def _by_score(

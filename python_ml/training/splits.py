@@ -12,7 +12,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from python_ml.errors import InputError
-from python_ml.training.frame import BoolArray, FloatArray, IntArray, TextArray, TrainingFrame, as_day
+from python_ml.training.frame import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    TextArray,
+    TrainingFrame,
+    as_day,
+)
 
 HashArray = npt.NDArray[np.uint64]
 

@@ -68,7 +68,8 @@ final as (
         order_habit_in_force.run_id as order_habit_run_id,
         customers_in_force.run_id
     from customers_in_force
-    left join order_habit_in_force on customers_in_force.customer_id = order_habit_in_force.customer_id
+    left join order_habit_in_force
+        on customers_in_force.customer_id = order_habit_in_force.customer_id
 
 )
 

@@ -8,11 +8,11 @@
 
 with runs as (
 
-    select * from {{ source('predictions', 'runs') }}
+    select runs.* from {{ source('predictions', 'runs') }} as runs
     where
-        prediction = 'customers'
+        runs.prediction = 'customers'
         {%- if is_incremental() %}
-        and run_id not in (select distinct run_id from {{ this }})
+        and runs.run_id not in (select distinct present.run_id from {{ this }} as present)
         {%- endif %}
 
 ),
@@ -29,8 +29,10 @@ final as (
         runs.run_id,
         order_features.customer_id,
         order_features.as_of_date,
-        {{ add_days('order_features.as_of_date', '-order_features.recency_tenure_days') }} as first_ordered_on,
-        {{ add_days('order_features.as_of_date', '-order_features.recency_days') }} as last_ordered_on,
+        {{ add_days('order_features.as_of_date', '-order_features.recency_tenure_days') }}
+            as first_ordered_on,
+        {{ add_days('order_features.as_of_date', '-order_features.recency_days') }}
+            as last_ordered_on,
         order_features.recency_days as days_since_last_order,
         order_features.frequency_orders_total as order_count,
         order_features.frequency_orders_365d as order_count_365d,

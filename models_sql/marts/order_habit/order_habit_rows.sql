@@ -14,11 +14,11 @@ with scores as (
 
 runs as (
 
-    select * from {{ source('predictions', 'runs') }}
+    select runs.* from {{ source('predictions', 'runs') }} as runs
     where
-        prediction = 'order_habit'
+        runs.prediction = 'order_habit'
         {%- if is_incremental() %}
-        and run_id not in (select distinct run_id from {{ this }})
+        and runs.run_id not in (select distinct present.run_id from {{ this }} as present)
         {%- endif %}
 
 ),
@@ -33,8 +33,9 @@ final as (
         scores.probability,
         -- 1 holds the tenth of customers most likely to order again
         cast(
-            ntile(10) over (partition by scores.run_id order by scores.probability desc, scores.customer_id)
-            as integer
+            ntile(10) over (
+                partition by scores.run_id order by scores.probability desc, scores.customer_id asc
+            ) as integer
         ) as decile,
         case
             when scores.probability >= 0.7 then 'very likely'

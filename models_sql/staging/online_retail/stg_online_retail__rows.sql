@@ -41,8 +41,16 @@ renamed as (
 copies_by_file as (
 
     select
-        load_id, order_id, product_id, product_name, quantity, ordered_at, unit_price, customer_id,
-        attribute_customer_country, file_number,
+        load_id,
+        order_id,
+        product_id,
+        product_name,
+        quantity,
+        ordered_at,
+        unit_price,
+        customer_id,
+        attribute_customer_country,
+        file_number,
         min(row_number) as row_number,
         count(*) as copies
     from renamed
@@ -54,7 +62,14 @@ copies_by_file as (
 distinct_rows as (
 
     select
-        load_id, order_id, product_id, product_name, quantity, ordered_at, unit_price, customer_id,
+        load_id,
+        order_id,
+        product_id,
+        product_name,
+        quantity,
+        ordered_at,
+        unit_price,
+        customer_id,
         attribute_customer_country,
         -- file before row, so that the number is unique over the files of a load
         min(file_number * 1000000000 + row_number) as row_number,
@@ -71,10 +86,12 @@ final as (
         distinct_rows.*,
         {{ known_at('cast(null as timestamp)', 'distinct_rows.ordered_at', 'loads') }} as known_at,
         case
-            when not {{ regexp_matches('product_id', '^[0-9]{5}[A-Z]*$') }} then 'no_product_code'
-            when unit_price <= 0 then 'no_price'
-            when quantity < 0 and order_id like 'C%' then 'return'
-            when quantity > 0 and order_id not like 'C%' then 'order_line'
+            when not {{ regexp_matches('distinct_rows.product_id', '^[0-9]{5}[A-Z]*$') }}
+                then 'no_product_code'
+            when distinct_rows.unit_price <= 0 then 'no_price'
+            when distinct_rows.quantity < 0 and distinct_rows.order_id like 'C%' then 'return'
+            when distinct_rows.quantity > 0 and distinct_rows.order_id not like 'C%'
+                then 'order_line'
             else 'stock_correction'
         end as fate
     from distinct_rows

@@ -46,7 +46,7 @@ distinct_rows as (
         min(_row_number) as row_number,
         count(*) as copies
     from raw_rows
-    group by {% for position in range(1, 15 + attributes | length) %}{{ position }}{{ ', ' if not loop.last }}{% endfor %}
+    group by {{ range(1, 15 + attributes | length) | join(', ') }}
 
 ),
 
@@ -65,7 +65,8 @@ final as (
         distinct_rows.{{ attribute }},
         {%- endfor %}
         distinct_rows.ordered_at,
-        {{ known_at('distinct_rows.recorded_at', 'distinct_rows.ordered_at', 'loads') }} as known_at,
+        {{ known_at('distinct_rows.recorded_at', 'distinct_rows.ordered_at', 'loads') }}
+            as known_at,
         distinct_rows.returned,
         distinct_rows.returned_at,
         cast(distinct_rows.quantity as {{ type_amount() }}) as quantity,

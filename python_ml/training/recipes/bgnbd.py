@@ -57,7 +57,7 @@ class Parameters:
 
     def probability_alive(self, history: History) -> FloatArray:
         """Return the chance that the customer has not dropped out (equation 7 and its note)."""
-        return 1.0 - expit(_log_odds_of_dropout(self, history))
+        return np.asarray(1.0 - expit(_log_odds_of_dropout(self, history)), dtype=np.float64)
 
     def probability_of_order(self, history: History, weeks: float) -> FloatArray:
         """Return the chance of at least one order within ``weeks``.
@@ -68,7 +68,7 @@ class Parameters:
         silent = (self.r + history.x) * (
             np.log(self.alpha + history.t) - np.log(self.alpha + history.t + weeks)
         )
-        return self.probability_alive(history) * -np.expm1(silent)
+        return np.asarray(self.probability_alive(history) * -np.expm1(silent), dtype=np.float64)
 
 
 def _log_odds_of_dropout(p: Parameters, h: History) -> FloatArray:
@@ -107,7 +107,7 @@ def negative_log_likelihood(
 
 
 def fit_parameters(history: History) -> Parameters:
-    """Return the parameters that maximise the likelihood, lightly penalised, from several starts."""
+    """Return the parameters of greatest likelihood, lightly penalised, from several starts."""
     shape = np.column_stack((history.x, history.t_x, history.t))
     rows, counts = np.unique(shape, axis=0, return_counts=True)
     unique = History(rows[:, 0], rows[:, 1], rows[:, 2])

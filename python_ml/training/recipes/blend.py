@@ -26,7 +26,7 @@ from python_ml.training.recipes.boosted import BoostedModel
 from python_ml.training.recipes.logistic import LogisticModel
 from python_ml.training.recipes.out_of_fold import out_of_fold
 
-PULL_TO_EQUAL = 0.05
+PULL_TO_EQUAL = 0.2
 """Log-loss per row that one unit of squared distance from equal weights costs."""
 PARTS: dict[str, type[FittedModel]] = {
     model.recipe: model for model in (LogisticModel, BoostedModel, BgNbdModel)
@@ -152,16 +152,15 @@ class Blend(Recipe):
             else part.fit(frame, seed=seed, threads=threads)
             for part in self.parts
         }
+        if self.fixed is not None:
+            return BlendModel(models, dict(self.fixed))
         logits = np.column_stack(
             [
                 to_logit(out_of_fold(part, models[part.name], frame, seed=seed, threads=threads))
                 for part in self.parts
             ]
         )
-        if self.fixed is None:
-            weights = stack(logits, frame.label)
-        else:
-            weights = np.array([dict(self.fixed)[name] for name in models])
+        weights = stack(logits, frame.label)
         return BlendModel(
             parts=models,
             weights={name: float(w) for name, w in zip(models, weights, strict=True)},

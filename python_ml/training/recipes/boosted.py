@@ -25,7 +25,7 @@ from python_ml.training.splits import customer_folds
 
 MOST_TREES = 600
 PATIENCE = 30
-FOLDS = 4
+FOLDS = 3
 FEWEST_IN_LEAF, MOST_IN_LEAF, ROWS_PER_LEAF_ROW = 20, 200, 50
 BATCH = 20_000
 """Rows explained at a time: contributions cost leaves times depth squared."""
@@ -33,7 +33,7 @@ BATCH = 20_000
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
-    "learning_rate": 0.08,
+    "learning_rate": 0.1,
     "num_leaves": 15,
     "extra_trees": True,
     "feature_fraction": 0.3,
@@ -41,7 +41,7 @@ PARAMETERS: dict[str, Any] = {
     "bagging_freq": 1,
     "lambda_l2": 20.0,
     "path_smooth": 10.0,
-    "max_bin": 127,
+    "max_bin": 63,
     "cat_smooth": 50.0,
     "deterministic": True,
     "force_row_wise": True,
@@ -151,7 +151,7 @@ class BoostedModel(FittedModel):
 
 @dataclass(frozen=True)
 class Boosted(Recipe):
-    """Trees of 15 leaves, strongly regularised; their number by early stopping on customer folds."""
+    """Small trees, strongly regularised; their number by early stopping on folds of customers."""
 
     trees: int | None = None
 
@@ -182,29 +182,32 @@ class Boosted(Recipe):
             params=parameters,
             free_raw_data=False,
         )
-        trees, out_of_fold = self._choose_trees(data, frame, parameters, seed)
+        trees, out_of_fold = self.trees, None
+        if trees is None:
+            trees, out_of_fold = _choose_trees(data, frame, parameters, seed)
         booster = lgb.train(parameters, data, num_boost_round=trees)
         # read back from its own text, so that a saved model scores to the same bits
         booster = lgb.Booster(model_str=booster.model_to_string())
         return BoostedModel(booster, encoding, trees, out_of_fold)
 
-    def _choose_trees(
-        self, data: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
-    ) -> tuple[int, FloatArray]:
-        fold = customer_folds(frame.entity, FOLDS, seed)
-        splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
-        stop = lgb.early_stopping(PATIENCE, verbose=False)
-        found = lgb.cv(
-            parameters,
-            data,
-            num_boost_round=self.trees or MOST_TREES,
-            folds=splits,
-            callbacks=[] if self.trees else [stop],
-            return_cvbooster=True,
-        )
-        trees = self.trees or len(found["valid binary_logloss-mean"])
-        out_of_fold = np.empty(len(frame))
-        for (_, outside), booster in zip(splits, found["cvbooster"].boosters, strict=True):
-            raw = booster.predict(data.get_data()[outside], raw_score=True, num_iteration=trees)
-            out_of_fold[outside] = raw
-        return trees, to_probability(out_of_fold)
+
+def _choose_trees(
+    data: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
+) -> tuple[int, FloatArray]:
+    """Return the number of trees at which the folds' mean loss is least, and their predictions."""
+    fold = customer_folds(frame.entity, FOLDS, seed)
+    splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+    found = lgb.cv(
+        parameters,
+        data,
+        num_boost_round=MOST_TREES,
+        folds=splits,
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+        return_cvbooster=True,
+    )
+    trees = len(found["valid binary_logloss-mean"])
+    scores = np.empty(len(frame))
+    for (_, outside), booster in zip(splits, found["cvbooster"].boosters, strict=True):
+        held_out = data.get_data()[outside]
+        scores[outside] = booster.predict(held_out, raw_score=True, num_iteration=trees)
+    return trees, to_probability(scores)

@@ -88,7 +88,7 @@ class Design:
             # around the medians, so that a product says what its two values do not
             a, b = term.column, str(term.other)
             return (filled[a] - self.numbers[a].fill) * (filled[b] - self.numbers[b].fill)
-        return (texts[term.column] == term.at).to_numpy(dtype=np.float64)
+        return np.asarray(texts[term.column] == term.at, dtype=np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the design as plain JSON types."""
@@ -121,8 +121,9 @@ def as_text(values: pd.Series[Any]) -> pd.Series[Any]:
     A nullable integer arrives as 3 or as 3.0, depending on whether a null came with it; both
     are the same level.
     """
-    plain = values.astype(object)
-    return plain.map(_name_of_level, na_action="ignore").where(plain.notna(), None)
+    codes, levels = pd.factorize(values.astype(object))
+    names = np.array([*(_name_of_level(level) for level in levels), None], dtype=object)
+    return pd.Series(names[codes], index=values.index, dtype=object)  # null is coded -1
 
 
 def _name_of_level(value: Any) -> str:

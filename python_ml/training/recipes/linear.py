@@ -22,7 +22,7 @@ from python_ml.training.recipes.design import Design
 
 STEPS = 50
 CLOSE_ENOUGH = 1e-8
-GAIN_PER_ROW = 1e-7
+GAIN_PER_ROW = 1e-6
 NEVER_CERTAIN = 1e-10
 
 

@@ -16,7 +16,7 @@ from python_ml.training.splits import customer_folds
 
 STRENGTHS = (3000.0, 1000.0, 300.0, 100.0)
 """From strong to weak, in rows: each solution is the next one's start."""
-FOLDS = 4
+FOLDS = 3
 NEARLY_AS_GOOD = 0.0005
 """Log-loss that a weaker penalty must save: folds share their dates, the season ahead does not."""
 HINGES = 6
@@ -59,8 +59,9 @@ class Logistic(Recipe):
         columns = frame.usable_columns()
         design = fit_design(frame, columns, hinges=HINGES, products=PRODUCTS)
         matrix = design.matrix(frame.features)
-        strengths = STRENGTHS if self.strength is None else (self.strength,)
-        strength, out_of_fold = _choose_strength(matrix, frame, strengths, seed)
+        strength, out_of_fold = self.strength, None
+        if strength is None:
+            strength, out_of_fold = _choose_strength(matrix, frame, seed)
         beta = fit_logistic(matrix, frame.label, strength)
         return LogisticModel(
             design=design,
@@ -73,18 +74,18 @@ class Logistic(Recipe):
 
 
 def _choose_strength(
-    matrix: FloatArray, frame: TrainingFrame, strengths: tuple[float, ...], seed: int
+    matrix: FloatArray, frame: TrainingFrame, seed: int
 ) -> tuple[float, FloatArray]:
     """Return the strongest penalty that is nearly best, and its out-of-fold predictions."""
     fold = customer_folds(frame.entity, FOLDS, seed)
-    scores = np.empty((len(strengths), len(frame)))
+    scores = np.empty((len(STRENGTHS), len(frame)))
     for k in range(FOLDS):
         inside, outside = fold != k, fold == k
         beta = None
         terms, label, held_out = matrix[inside], frame.label[inside], matrix[outside]
-        for i, strength in enumerate(strengths):
+        for i, strength in enumerate(STRENGTHS):
             beta = fit_logistic(terms, label, strength, beta)
             scores[i, outside] = beta[0] + held_out @ beta[1:]
     losses = (np.logaddexp(0.0, scores) - frame.label * scores).mean(axis=1)
     best = int(np.argmax(losses < losses.min() + NEARLY_AS_GOOD))
-    return strengths[best], to_probability(scores[best])
+    return STRENGTHS[best], to_probability(scores[best])

@@ -1,0 +1,115 @@
+"""What holds for every recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from python_ml.errors import BundleError
+from python_ml.training.metrics import log_loss
+from python_ml.training.recipes import MODELS, RECIPES
+from python_ml.training.recipes.base import to_logit
+from python_ml.training.splits import customer_folds
+
+NAMES = list(RECIPES)
+
+
+@pytest.fixture(scope="module")
+def halves(frame):
+    fold = customer_folds(frame.entity, 2)
+    return frame.rows(fold == 0), frame.rows(fold == 1)
+
+
+@pytest.fixture(scope="module")
+def fitted(halves, make_spec):
+    return {recipe.name: recipe.fit(halves[0], seed=3, threads=1) for recipe in make_spec().recipes}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_beats_the_base_rate_on_customers_it_has_not_seen(name, fitted, halves):
+    seen, unseen = halves
+    predicted = fitted[name].predict(unseen.features, 90)
+    assert ((predicted > 0) & (predicted < 1)).all()
+    rate = np.full(len(unseen), seen.label.mean())
+    assert log_loss(unseen.label, predicted) < log_loss(unseen.label, rate) - 0.03
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contributions_add_up_to_the_logit(name, fitted, halves):
+    features = halves[1].features
+    model = fitted[name]
+    total = model.base_logit(90) + model.contributions(features, 90).sum(axis=1).to_numpy()
+    assert np.allclose(total, to_logit(model.predict(features, 90)), atol=1e-6)
+    assert list(model.contributions(features, 90).columns) == list(features.columns)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_written_and_read_scores_to_the_same_bits(name, fitted, halves):
+    features = halves[1].features
+    again = MODELS[name].from_files(fitted[name].to_files())
+    assert (again.predict(features, 90) == fitted[name].predict(features, 90)).all()
+    assert again.to_files() == fitted[name].to_files()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_without_its_file_names_it(name):
+    with pytest.raises(BundleError, match=name):
+        MODELS[name].from_files({})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_bits(name, fitted, halves, make_spec):
+    recipe = next(r for r in make_spec().recipes if r.name == name)
+    again = recipe.fit(halves[0], seed=3, threads=1)
+    assert again.to_files() == fitted[name].to_files()
+
+
+@pytest.mark.parametrize("name", ["logistic", "boosted", "blend"])
+def test_what_was_chosen_stays_when_fitted_again(name, fitted, halves):
+    again = fitted[name].as_recipe().fit(halves[1], seed=3, threads=1)
+    for number in ("strength", "trees", "weights"):
+        assert getattr(again, number, None) == getattr(fitted[name], number, None)
+
+
+@pytest.mark.parametrize("name", ["logistic", "boosted"])
+def test_gaps_and_unseen_levels_are_scored(name, fitted, halves):
+    features = halves[1].features.head(20).copy()
+    features["recency_over_mean_gap"] = np.nan
+    features["attribute_colour"] = "never seen"
+    assert np.isfinite(fitted[name].predict(features, 90)).all()
+
+
+@pytest.mark.parametrize("name", ["logistic", "boosted"])
+def test_columns_that_only_name_the_date_do_not_move_the_score(name, fitted, halves):
+    features = halves[1].features.head(20)
+    moved = features.assign(season_as_of_month=12.0)
+    assert (fitted[name].predict(features, 90) == fitted[name].predict(moved, 90)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_too_small_a_shop_is_told_what_is_missing(name, small_frame):
+    minimum = RECIPES[name].minimum
+    told = minimum.shortfall(small_frame)
+    assert (told is None) == (small_frame.customers() >= minimum.customers)
+    assert told is None or str(minimum.customers) in told
+
+
+def test_out_of_fold_predictions_do_not_know_their_own_customers(halves, fitted):
+    """With labels shuffled by customer there is nothing to find; a leak would find it."""
+    random = np.random.default_rng(1)
+    frame = halves[0]
+    coin = dict(
+        zip(sorted(set(frame.entity)), random.integers(0, 2, frame.customers()), strict=True)
+    )
+    label = np.array([float(coin[name]) for name in frame.entity])
+    noise = replace(frame, label=label)
+    model = RECIPES["logistic"]().fit(noise, seed=1, threads=1)
+    assert log_loss(label, model.out_of_fold) > 0.68
+
+
+def test_blend_weights_are_shares(fitted):
+    weights = fitted["blend"].weights
+    assert min(weights.values()) >= 0
+    assert sum(weights.values()) == pytest.approx(1)

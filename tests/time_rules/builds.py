@@ -1,0 +1,64 @@
+"""Building a telling of a shop with dbt, and reading every feature and label model that exists."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from python_ml.ingest.load import load
+from python_ml.pipeline import Pipeline
+from tests.time_rules.shops import AS_OF_DATES, HORIZON_DAYS
+
+SCHEMAS = ("raw", "staging", "intermediate", "features", "labels", "predictions", "marts", "mart_rows")
+
+Tables = dict[str, pd.DataFrame]
+
+
+def build(pipeline: Pipeline, shop: pd.DataFrame, folder: Path) -> Tables:
+    """Load a shop into an emptied database, build it, and read all features and labels."""
+    with pipeline.warehouse.connect() as connection:
+        for schema in SCHEMAS:
+            connection.execute(f"drop schema if exists {schema} cascade".encode())
+    path = folder / "order_lines.parquet"
+    shop.to_parquet(path, index=False)
+    load(pipeline.warehouse, "order_lines", [path])
+    with pipeline.warehouse.connect() as connection:
+        for day in AS_OF_DATES:
+            connection.execute(
+                "insert into raw.as_of_requests values ('order_habit', %s, %s, now())",
+                (day, HORIZON_DAYS),
+            )
+    pipeline._dbt(["run", "--select", "+tag:feature", "+tag:label"])
+    return {
+        model: pipeline.warehouse.read(f"select * from {schema}.{model}").to_pandas()
+        for model, schema in feature_and_label_models(pipeline).items()
+    }
+
+
+def feature_and_label_models(pipeline: Pipeline) -> dict[str, str]:
+    """Every feature and label model of the project: name and schema."""
+    manifest = json.loads((pipeline.settings.dbt_target_dir / "manifest.json").read_text())
+    return {
+        node["name"]: node["schema"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and {"feature", "label"} & set(node["tags"])
+    }
+
+
+def rows_until(table: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """The rows that were complete at a date: features as of it, labels known by it."""
+    limit = "label_known_at" if "label_known_at" in table else "as_of_date"
+    kept = table[pd.to_datetime(table[limit]) <= day]
+    keys = [name for name in table.columns if name.endswith("_id") or name.endswith("_date")]
+    return kept.sort_values(keys).reset_index(drop=True)
+
+
+def difference(left: pd.DataFrame, right: pd.DataFrame) -> str | None:
+    """What tells two tables apart, or None: counts and dates exactly, sums to 1e-9."""
+    try:
+        pd.testing.assert_frame_equal(left, right, rtol=1e-9, atol=1e-9)
+    except AssertionError as error:
+        return " ".join(str(error).split())
+    return None

@@ -1,0 +1,49 @@
+"""No feature row may change because of what came after it.
+
+Every feature and label model that exists is covered; none needs to be named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from python_ml.pipeline import Pipeline
+from tests.time_rules.builds import Tables, build, difference, rows_until
+from tests.time_rules.shops import CUT, tellings
+
+
+@pytest.fixture(scope="module")
+def built(
+    time_rules_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Tables]]:
+    folder: Path = tmp_path_factory.mktemp("tellings")
+    yield {
+        name: build(time_rules_pipeline, shop, folder) for name, shop in tellings(folder).items()
+    }
+
+
+def test_there_is_something_to_compare(built: dict[str, Tables]) -> None:
+    for model, table in built["all"].items():
+        assert len(rows_until(table, CUT)) > 500, model
+
+
+def test_what_was_known_at_the_cut_gives_the_same_rows_up_to_it(built: dict[str, Tables]) -> None:
+    for model in built["all"]:
+        everything = rows_until(built["all"][model], CUT)
+        truncated = rows_until(built["cut"][model], CUT)
+        # the truncated shop ends earlier, so fewer of its label windows are known to be closed
+        if "label_known_at" in truncated:
+            closed = pd.Timestamp(truncated["label_known_at"].max())
+            everything, truncated = rows_until(everything, closed), rows_until(truncated, closed)
+        assert difference(everything, truncated) is None, model
+
+
+def test_another_future_gives_the_same_rows_up_to_the_cut(built: dict[str, Tables]) -> None:
+    for model in built["all"]:
+        everything = rows_until(built["all"][model], CUT)
+        noisy = rows_until(built["noise"][model], CUT)
+        assert difference(everything, noisy) is None, model
