@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +25,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = EmbeddedServer(tmp_path_factory.mktemp("server"))
     yield server.ensure_started()
     server.stop()
+    shutil.rmtree(server.data_dir.parent)  # as root it lies outside the folder that pytest removes
 
 
 @pytest.fixture(scope="session")

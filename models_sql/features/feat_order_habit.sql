@@ -115,7 +115,7 @@ customer_totals as (
             as orders_year_ago_180d,
 
         -- basket and returns
-        sum(line_count) as lines,
+        sum(line_count) as lines_total,
         sum(quantity) as units,
         sum(gross_amount) as gross_total,
         sum(returned_line_count) as returned_lines,
@@ -226,17 +226,17 @@ final as (
         cast(orders_year_ago_180d as integer) as season_orders_year_ago_180d,
 
         -- basket
-        {{ ratio('lines', 'orders_total') }} as basket_mean_lines,
+        {{ ratio('lines_total', 'orders_total') }} as basket_mean_lines,
         {{ ratio('units', 'orders_total') }} as basket_mean_units,
         {{ ratio('gross_total - spend_total', 'gross_total') }} as basket_discount_share,
 
         -- product and category
         cast(coalesce(products, 0) as integer) as product_distinct_total,
-        {{ ratio('coalesce(products, 0)', 'lines') }} as product_distinct_per_line,
+        {{ ratio('coalesce(products, 0)', 'lines_total') }} as product_distinct_per_line,
         cast(coalesce(categories, 0) as integer) as category_distinct_total,
 
         -- return
-        {{ ratio('returned_lines', 'lines') }} as return_share_of_lines,
+        {{ ratio('returned_lines', 'lines_total') }} as return_share_of_lines,
         {{ ratio('returned_amount', 'spend_total') }} as return_share_of_value,
 
         -- attribute

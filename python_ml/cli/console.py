@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,10 @@ from rich.console import Console
 from python_ml.pipeline import Pipeline
 from python_ml.settings import load_settings
 
-out = Console(soft_wrap=True)
+PIPED_WIDTH = 200
+"""Columns of a table that goes to a file or another program: nothing is cut off."""
+
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 Home = Annotated[
@@ -29,14 +32,7 @@ def open_pipeline(home: Path | None, quiet: bool = False) -> Pipeline:
     return Pipeline(settings, say=None if quiet else _say_with_clock())
 
 
-@contextmanager
-def working(text: str) -> Iterator[None]:
-    """Show a spinner on a terminal while something long goes on."""
-    with err.status(text):
-        yield
-
-
-def _say_with_clock():  # type: ignore[no-untyped-def]
+def _say_with_clock() -> Callable[[str], None]:
     started = time.monotonic()
 
     def say(text: str) -> None:

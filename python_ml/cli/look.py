@@ -209,5 +209,7 @@ def env(home: Home = None) -> None:
     variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
     user = re.sub(r"[^a-z0-9]+", "_", getpass.getuser().lower())
     variables["SMARTRETAIL_DEV_SCHEMA"] = f"dev_{user}"
+    variables["DBT_TARGET_PATH"] = str(pipeline.settings.home / "dbt" / "dev_target")
+    variables["DBT_LOG_PATH"] = str(pipeline.settings.logs_dir / "dbt_dev")
     for name, value in variables.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")

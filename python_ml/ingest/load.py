@@ -2,8 +2,8 @@
 
 All files of one load go in together or not at all. Rows that break the contract go to
 ``raw.rejected_rows`` with file, line and reason; above a threshold the load is refused whole. A
-file that was loaded before changes nothing, and a file that repeats known orders brings only those
-that changed.
+file that was loaded before changes nothing, and a file that repeats known orders brings only what
+changed: as a new version, beside the one that it corrects.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from python_ml.errors import InputError
-from python_ml.ingest.read import FilePlan, plan_file, read_file
-from python_ml.ingest.sources import (
-    FLAT_FILE_SOURCE,
-    ColumnMapping,
-    SourceTable,
-    source_tables,
-)
-from python_ml.warehouse.postgres import BulkWriter, Warehouse
+from python_ml.ingest.changes import INTAKE, create_intake, move_changed, raw, refuse_strangers
+from python_ml.ingest.read import CheckedRows, FilePlan, plan_file, read_file
+from python_ml.ingest.rejected import RejectedRows
+from python_ml.ingest.sources import ColumnMapping, SourceTable, source_tables
+from python_ml.warehouse.postgres import BulkWriter, Warehouse, identifier
 
 LOAD_LOCK = 7_236_012_027
 """Key of the advisory lock that keeps two loads of one shop apart."""
 
 Progress = Callable[[str, int], None]
 """Called with a file's name and the rows read from it so far."""
+
+_OWN_COLUMNS = ("_load_id", "_file_number", "_row_number")
 
 _BOOKKEEPING = """
 create schema if not exists raw;
@@ -43,9 +42,11 @@ create unique index if not exists shop_is_one on raw.shop ((true));
 create table if not exists raw.loads (
     load_id bigint not null, source text not null, table_name text not null,
     file_number integer not null, file_name text not null, file_digest text not null,
-    rows_given bigint not null, rows_loaded bigint not null, rows_rejected bigint not null,
-    rows_unchanged bigint not null, loaded_at timestamp not null, newest_before timestamp,
-    newest_in_file timestamp, primary key (load_id, table_name, file_number)
+    columns_found text not null, rows_given bigint not null, rows_loaded bigint not null,
+    rows_rejected bigint not null, rows_unchanged bigint not null, loaded_at timestamp not null,
+    newest_before timestamp, newest_in_file timestamp,
+    primary key (load_id, table_name, file_number),
+    check (rows_given = rows_loaded + rows_rejected + rows_unchanged)
 );
 create table if not exists raw.rejected_rows (
     load_id bigint not null, file_name text not null, line_number bigint not null,
@@ -63,6 +64,15 @@ class LoadReport:
     """What a load did, in rows.
 
     ``given = loaded + rejected + unchanged`` always holds.
+
+    Parameters
+    ----------
+    load_id
+        Number of the load; None when every file had been loaded before.
+    reasons
+        How many rows were rejected for which reason.
+    already_loaded
+        Names of files that had been loaded before, the same way and byte by byte the same.
     """
 
     load_id: int | None
@@ -72,6 +82,15 @@ class LoadReport:
     unchanged: int
     reasons: dict[str, int] = field(default_factory=dict)
     already_loaded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the user says about how the files are written; None where they speak for themselves."""
+
+    encoding: str = "utf-8"
+    date_order: str | None = None
+    decimal: str | None = None
 
 
 def prepare(warehouse: Warehouse) -> None:
@@ -99,6 +118,8 @@ def load(
     staging: str | None = None,
     encoding: str = "utf-8",
     date_order: str | None = None,
+    decimal: str | None = None,
+    same_shop: bool = False,
     reject_threshold: float = 0.05,
     on_progress: Progress | None = None,
 ) -> LoadReport:
@@ -110,6 +131,11 @@ def load(
         Name under which the home remembers its shop.
     staging
         Staging folder that describes the files; the source's own name by default.
+    encoding, date_order, decimal
+        As for :func:`python_ml.ingest.read.plan_file`.
+    same_shop
+        Take a flat file for the same shop's even where it has no customer and no product in common
+        with the home, or other columns than the files before it.
     reject_threshold
         Share of bad rows above which nothing is loaded.
 
@@ -119,27 +145,41 @@ def load(
         When the home holds another shop, a file breaks the contract as a whole, or too many rows
         do. Nothing is changed then.
     """
-    staging = staging or source
-    mapping = mapping or ColumnMapping()
     check_shop(warehouse, source)
+    tables = source_tables(staging or source)
+    files = _files_by_table(tables, paths)
     prepare(warehouse)
-    report = LoadReport(None, 0, 0, 0, 0)
-    for table in source_tables(staging):
-        files = _files_of(table, paths)
-        digests = {path: _digest(path, mapping) for path in files}
-        known = _known_digests(warehouse)
-        fresh = [path for path in files if digests[path] not in known]
-        old = tuple(path.name for path in files if digests[path] in known)
+    options = ReadOptions(encoding, date_order, decimal)
+    with warehouse.bulk() as writer:
+        writer.execute("select pg_advisory_xact_lock($1)", [LOAD_LOCK])
+        _claim_shop(writer, source, staging or source)
+        known = _known_digests(writer)
+        fresh: dict[SourceTable, dict[str, Path]] = {}
+        already_loaded = []
+        for table, path in files:
+            digest = _digest(path, mapping or ColumnMapping(), options)
+            if (table.name, digest) in known:
+                already_loaded.append(path.name)
+            else:
+                known.add((table.name, digest))
+                fresh.setdefault(table, {})[digest] = path
         if not fresh:
-            report = _merge(report, LoadReport(None, 0, 0, 0, 0, {}, old))
-            continue
-        plans = [
-            plan_file(path, table, mapping, encoding=encoding, date_order=date_order) for path in fresh
-        ]
-        loader = _TableLoader(warehouse, source, staging, table, mapping, on_progress)
-        part = loader.load(plans, digests, reject_threshold)
-        report = _merge(report, part, old)
-    return report
+            return LoadReport(None, 0, 0, 0, 0, {}, tuple(already_loaded))
+        load_id = int(writer.value("select coalesce(max(load_id), 0) + 1 from raw.loads"))
+        with RejectedRows(load_id) as rejected:
+            files_loaded = _Load(
+                writer, source, mapping or ColumnMapping(), options, load_id, rejected, same_shop,
+                reject_threshold, on_progress,
+            ).run(fresh)  # fmt: skip
+            return LoadReport(
+                load_id,
+                given=sum(file.given for file in files_loaded),
+                loaded=sum(file.loaded for file in files_loaded),
+                rejected=rejected.count,
+                unchanged=sum(file.unchanged for file in files_loaded),
+                reasons=dict(rejected.reasons),
+                already_loaded=tuple(already_loaded),
+            )
 
 
 def check_shop(warehouse: Warehouse, source: str) -> None:
@@ -152,345 +192,307 @@ def check_shop(warehouse: Warehouse, source: str) -> None:
     """
     held = shop_source(warehouse)
     if held is not None and held[0] != source:
-        raise InputError(
-            f"This home holds the shop {held[0]!r}; one home holds one shop.",
-            f"Use another home: smartretail run --source {source} --home .smartretail-{source}",
-        )
+        raise _other_shop(held[0], source)
 
 
-class _TableLoader:
-    """Loads files into one raw table, in one transaction."""
+def _other_shop(held: str, source: str) -> InputError:
+    return InputError(
+        f"This home holds the shop {held!r}; one home holds one shop.",
+        f"Use another home: smartretail run --source {source} --home .smartretail-{source}",
+    )
+
+
+@dataclass
+class _LoadedFile:
+    """Rows of one file as they are counted."""
+
+    plan: FilePlan
+    digest: str
+    number: int
+    given: int = 0
+    loaded: int = 0
+    rejected: int = 0
+    unchanged: int = 0
+    newest: datetime | None = None
+    newest_before: datetime | None = None
+
+
+class _Load:
+    """One load, in the transaction of its writer."""
 
     def __init__(
         self,
-        warehouse: Warehouse,
+        writer: BulkWriter,
         source: str,
-        staging: str,
-        table: SourceTable,
         mapping: ColumnMapping,
+        options: ReadOptions,
+        load_id: int,
+        rejected: RejectedRows,
+        same_shop: bool,
+        reject_threshold: float,
         on_progress: Progress | None,
     ) -> None:
-        self._warehouse = warehouse
+        self._writer = writer
         self._source = source
-        self._staging = staging
-        self._table = table
-        self._attributes = [attribute.column_name for attribute in mapping.attributes]
+        self._mapping = mapping
+        self._options = options
+        self._load_id = load_id
+        self._rejected = rejected
+        self._same_shop = same_shop
+        self._threshold = reject_threshold
         self._on_progress = on_progress
         self._now = datetime.now(UTC).replace(tzinfo=None)
+        self._rows_at_most = 0
 
-    def load(
-        self, plans: list[FilePlan], digests: dict[Path, str], reject_threshold: float
-    ) -> LoadReport:
-        with self._warehouse.bulk() as writer:
-            writer.execute("select pg_advisory_xact_lock($1)", [LOAD_LOCK])
-            self._claim_shop(writer)
-            self._create_table(writer)
-            load_id = _scalar(writer, "select coalesce(max(load_id), 0) + 1 from raw.loads")
-            is_first = _scalar(writer, "select count(*) from raw.loads where table_name = $1",
-                               [self._table.name]) == 0
-            newest_before = None if is_first else self._newest_before(writer)
-            target = self._table.name if is_first else self._create_intake(writer)
-            tallies = [
-                self._load_file(writer, plan, load_id, number, target, temporary=not is_first)
-                for number, plan in enumerate(plans, start=1)
-            ]
-            self._refuse_if_too_bad(tallies, reject_threshold)
-            if not is_first:
-                self._move_changed_orders(writer, tallies)
-            writer.append("raw", "rejected_rows", _rejected_table(load_id, tallies))
-            writer.append(
-                "raw", "loads", self._loads_table(load_id, tallies, digests, newest_before)
+    def run(self, paths: dict[SourceTable, dict[str, Path]]) -> list[_LoadedFile]:
+        planned = {table: self._plan(table, files) for table, files in paths.items()}
+        files = [file for group in planned.values() for file in group]
+        self._rows_at_most = sum(file.plan.rows_at_most for file in files)
+        for table, group in planned.items():
+            self._load_table(table, group)
+        self._refuse_if_too_bad(sum(file.given for file in files))
+        self._writer.append("raw", "rejected_rows", self._rejected.reader())
+        self._writer.append("raw", "loads", self._loads_table(files))
+        return files
+
+    def _plan(self, table: SourceTable, paths: dict[str, Path]) -> list[_LoadedFile]:
+        options = self._options
+        return [
+            _LoadedFile(
+                plan_file(
+                    path,
+                    table,
+                    self._mapping,
+                    encoding=options.encoding,
+                    date_order=options.date_order,
+                    decimal=options.decimal,
+                ),
+                digest,
+                number,
             )
-        reasons: dict[str, int] = {}
-        for tally in tallies:
-            for _, _, reason in tally.rejected:
-                reasons[reason] = reasons.get(reason, 0) + 1
-        return LoadReport(
-            load_id,
-            given=sum(t.given for t in tallies),
-            loaded=sum(t.loaded for t in tallies),
-            rejected=sum(len(t.rejected) for t in tallies),
-            unchanged=sum(t.unchanged for t in tallies),
-            reasons=reasons,
-        )
-
-    def _claim_shop(self, writer: BulkWriter) -> None:
-        held = writer.read("select source from raw.shop").to_pylist()
-        if not held:
-            writer.execute(
-                "insert into raw.shop values ($1, $2, cast($3 as timestamp))",
-                [self._source, self._staging, self._now.isoformat()],
-            )
-
-    def _create_table(self, writer: BulkWriter) -> None:
-        existing = [
-            str(row["column_name"])
-            for row in writer.read(
-                "select column_name::text from information_schema.columns "
-                "where table_schema = 'raw' and table_name = $1",
-                [self._table.name],
-            ).to_pylist()
+            for number, (digest, path) in enumerate(paths.items(), start=1)
         ]
-        if existing:
-            attributes = sorted(name for name in existing if name.startswith("attribute_"))
-            if attributes != sorted(self._attributes):
+
+    def _load_table(self, table: SourceTable, files: list[_LoadedFile]) -> None:
+        attributes = [attribute.column_name for attribute in self._mapping.attributes]
+        columns = [*(column.name for column in table.columns), *attributes]
+        is_first = not self._writer.value(
+            "select exists (select from raw.loads where table_name = $1)", [table.name]
+        )
+        self._create_table(table, attributes)
+        if table.is_flat_file and not self._same_shop:
+            self._refuse_other_columns(table, files)
+        newest_before = None if is_first else self._newest_before(table)
+        if not is_first:
+            create_intake(self._writer, table)
+        first_row = 1
+        for file in files:
+            file.newest_before = newest_before
+            self._load_file(table, file, columns, is_first, first_row)
+            first_row += file.given
+        if table.is_flat_file and not self._same_shop:
+            names = {file.number: file.plan.path.name for file in files}
+            refuse_strangers(self._writer, table, names, is_first)
+        if not is_first:
+            moved = move_changed(self._writer, table, columns)
+            for file in files:
+                file.unchanged = file.loaded - moved.get(file.number, 0)
+                file.loaded = moved.get(file.number, 0)
+
+    def _create_table(self, table: SourceTable, attributes: list[str]) -> None:
+        existing = self._writer.read(
+            "select column_name::text as name from information_schema.columns "
+            "where table_schema = 'raw' and table_name = $1",
+            [table.name],
+        ).to_pylist()
+        held = sorted(row["name"] for row in existing if row["name"].startswith("attribute_"))
+        if existing and held != sorted(attributes):
+            raise InputError(
+                f"This home was filled with the attributes {_listed(held)}, "
+                f"this load names {_listed(sorted(attributes))}.",
+                "Name the same attributes, or use another home with --home.",
+            )
+        if not existing:
+            columns = [f"{identifier(column.name)} {column.type}" for column in table.columns]
+            columns += [f"{identifier(name)} text" for name in attributes]
+            columns += ["_load_id bigint not null", "_file_number integer not null"]
+            columns += ["_row_number bigint not null"]
+            self._writer.execute(f"create table {raw(table)} ({', '.join(columns)})")
+
+    def _refuse_other_columns(self, table: SourceTable, files: list[_LoadedFile]) -> None:
+        """Refuse a file with other columns than those before: every order would seem changed."""
+        found = self._writer.read(
+            "select columns_found from raw.loads where table_name = $1 "
+            "order by load_id desc, file_number limit 1",
+            [table.name],
+        ).to_pylist()
+        before = str(found[0]["columns_found"]) if found else _columns_found(files[0])
+        for file in files:
+            if _columns_found(file) != before:
+                here, there = set(_columns_found(file).split()), set(before.split())
                 raise InputError(
-                    f"This home was filled with the attributes {attributes or 'none'}, "
-                    f"this load names {sorted(self._attributes) or 'none'}.",
-                    "Name the same attributes, or use another home with --home.",
+                    f"{file.plan.path} has other columns than what was loaded before: "
+                    f"missing {_listed(sorted(there - here))}, new {_listed(sorted(here - there))}.",
+                    "Map the missing ones with --map, use another home with --home, "
+                    "or add --same-shop to load it nonetheless.",
                 )
-            return
-        columns = [f"{column.name} {column.type}" for column in self._table.columns]
-        columns += [f"{name} text" for name in self._attributes]
-        columns += [
-            "_load_id bigint not null", "_file_number integer not null", "_row_number bigint not null"
-        ]
-        writer.execute(f"create table raw.{self._table.name} ({', '.join(columns)})")
 
-    def _newest_before(self, writer: BulkWriter) -> datetime | None:
-        """How far the home already knew the shop: by its rows, and by what was asked of it."""
-        value = _scalar(
-            writer,
+    def _newest_before(self, table: SourceTable) -> datetime | None:
+        """How far the home already knew the shop: by its rows, and by what was asked of it.
+
+        An as-of date is a midnight at which only what happened before it was known.
+        """
+        value = self._writer.value(
             "select greatest((select max(newest_in_file) from raw.loads where table_name = $1), "
-            "(select max(as_of_date)::timestamp from raw.as_of_requests))",
-            [self._table.name],
+            "(select max(as_of_date) - interval '1 microsecond' from raw.as_of_requests))",
+            [table.name],
         )
-        return value if value is None or isinstance(value, datetime) else None
-
-    def _create_intake(self, writer: BulkWriter) -> str:
-        writer.execute(
-            f"create temporary table intake (like raw.{self._table.name}) on commit drop"
-        )
-        return "intake"
+        return value if isinstance(value, datetime) else None
 
     def _load_file(
         self,
-        writer: BulkWriter,
-        plan: FilePlan,
-        load_id: int,
-        file_number: int,
-        target: str,
-        temporary: bool,
-    ) -> _Tally:
-        tally = _Tally(plan.path.name, file_number)
-        names = [column.name for column in self._table.columns] + self._attributes
-        with read_file(plan, self._now.date().isoformat()) as stream:
-            batches = self._good_batches(stream, tally, names, load_id)
-            first = next(batches, None)
-            if first is not None:
-                reader = pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
-                tally.loaded = writer.append("raw", target, reader, temporary=temporary)
-            malformed = stream.malformed()
-        tally.given += len(malformed)
-        tally.rejected += malformed
-        if tally.given == 0:
-            raise InputError(f"{plan.path}: the file has no rows.", "Export it again.")
-        return tally
+        table: SourceTable,
+        file: _LoadedFile,
+        columns: list[str],
+        is_first: bool,
+        first_row: int,
+    ) -> None:
+        schema = pa.schema([(name, pa.null()) for name in [*columns, *_OWN_COLUMNS]])
+        with read_file(file.plan, self._now.date().isoformat(), first_row) as rows:
+            batches = self._good_batches(table, file, rows)
+            if is_first:
+                file.loaded = self._writer.append_batches("raw", table.name, schema.names, batches)
+            else:
+                file.loaded = self._writer.append_batches(None, INTAKE, schema.names, batches)
+        if file.given == 0:
+            raise InputError(f"{file.plan.path}: the file has no rows.", "Export it again.")
 
     def _good_batches(
-        self, stream: Any, tally: _Tally, names: list[str], load_id: int
-    ) -> Iterator[pa.RecordBatch]:
-        for batch in stream:
-            tally.given += batch.num_rows
-            reasons = batch.column("_reason")
-            good = batch.filter(pc.is_null(reasons))
-            if good.num_rows < batch.num_rows:
-                bad = batch.filter(pc.is_valid(reasons))
-                tally.rejected += [
-                    (
-                        # the header is line 1 of a CSV
-                        row["_row_number"] + 1,
-                        "; ".join(f"{k}={v}" for k, v in row.items() if v is not None and k[0] != "_"),
-                        row["_reason"],
-                    )
-                    for row in bad.to_pylist()
-                ]
-            times = pc.max(good.column(self._table.time_column)).as_py()
-            if times is not None and (tally.newest is None or times > tally.newest):
-                tally.newest = times
+        self, table: SourceTable, file: _LoadedFile, stretches: Iterator[CheckedRows]
+    ) -> Iterator[Any]:
+        for rows in stretches:
+            file.given += rows.given
+            file.rejected += len(rows.bad)
+            self._rejected.add(file.plan.path.name, rows.bad)
+            self._refuse_if_hopeless()
+            newest = pc.max(rows.good.column(table.time_column)).as_py()
+            if newest is not None and (file.newest is None or newest > file.newest):
+                file.newest = newest
             if self._on_progress is not None:
-                self._on_progress(tally.file_name, tally.given)
-            columns = [good.column(name) for name in names]
-            columns += [
-                pa.repeat(pa.scalar(load_id, pa.int64()), good.num_rows),
-                pa.repeat(pa.scalar(tally.file_number, pa.int32()), good.num_rows),
-                good.column("_row_number"),
-            ]
-            yield pa.RecordBatch.from_arrays(
-                columns, names=[*names, "_load_id", "_file_number", "_row_number"]
-            )
+                self._on_progress(file.plan.path.name, file.given)
+            count = rows.good.num_rows
+            good = rows.good.append_column("_load_id", pa.repeat(pa.scalar(self._load_id), count))
+            number = pa.repeat(pa.scalar(file.number, pa.int32()), count)
+            yield from good.append_column("_file_number", number).to_batches()
 
-    def _refuse_if_too_bad(self, tallies: list[_Tally], threshold: float) -> None:
-        given = sum(t.given for t in tallies)
-        rejected = [(t.file_name, *row) for t in tallies for row in t.rejected]
-        if len(rejected) <= threshold * given:
-            return
-        examples = "\n".join(
-            f"  {name}, line {line}: {reason}" for name, line, _, reason in rejected[:5]
-        )
-        raise InputError(
-            f"{len(rejected):,} of {given:,} rows break the contract "
-            f"(more than {threshold:.0%}); nothing was loaded. The first:\n{examples}",
+    def _refuse_if_hopeless(self) -> None:
+        """Stop reading when no good row to come could mend the share of bad ones."""
+        count = self._rejected.count
+        if count > self._threshold * (self._rows_at_most + count):
+            raise self._too_bad(f"Already {count:,} rows break the contract")
+
+    def _refuse_if_too_bad(self, given: int) -> None:
+        count = self._rejected.count
+        if count > self._threshold * given:
+            raise self._too_bad(f"{count:,} of {given:,} rows break the contract")
+
+    def _too_bad(self, what: str) -> InputError:
+        return InputError(
+            f"{what} (more than {self._threshold:.3g} of them); nothing was loaded. The first:\n"
+            + "\n".join(self._rejected.examples),
             "Mend the file, map its columns with --map, "
             "or raise SMARTRETAIL_REJECT_THRESHOLD to load the rest.",
         )
 
-    def _move_changed_orders(self, writer: BulkWriter, tallies: list[_Tally]) -> None:
-        """Append the orders of the intake that differ from what is already there."""
-        columns = [column.name for column in self._table.columns] + self._attributes
-        is_flat = self._table.source == FLAT_FILE_SOURCE
-        order = "order_id" if is_flat else self._table.columns[0].name
-        key = "coalesce(line_id, product_id, '')" if is_flat else self._table.columns[1].name
-        digest = "md5(row(" + ", ".join(columns) + ")::text)"
-        writer.execute(
-            f"""
-            create temporary table changed_orders on commit drop as
-            with present as (
-                select {order} as order_key, {key} as line_part, {digest} as digest, _load_id,
-                    row_number() over (
-                        partition by _load_id, _file_number, {order}, {key} order by _row_number
-                    ) as ordinal
-                from raw.{self._table.name}
-                where {order} in (select {order} from intake)
-            ),
-            current_rows as (
-                select distinct on (order_key, line_part, ordinal) *
-                from present
-                order by order_key, line_part, ordinal, _load_id desc
-            ),
-            arriving as (
-                select {order} as order_key, {key} as line_part, {digest} as digest,
-                    row_number() over (
-                        partition by _file_number, {order}, {key} order by _row_number
-                    ) as ordinal
-                from intake
-            )
-            select distinct arriving.order_key
-            from arriving
-            left join current_rows using (order_key, line_part, ordinal, digest)
-            where current_rows.order_key is null
-            """  # noqa: S608
-        )
-        names = ", ".join([*columns, "_load_id", "_file_number", "_row_number"])
-        writer.execute(
-            f"insert into raw.{self._table.name} ({names}) select {names} from intake "  # noqa: S608
-            f"where {order} in (select order_key from changed_orders)"
-        )
-        moved = {
-            row["_file_number"]: row["moved"]
-            for row in writer.read(
-                f"select _file_number, count(*) as moved from intake "  # noqa: S608
-                f"where {order} in (select order_key from changed_orders) group by 1"
-            ).to_pylist()
-        }
-        for tally in tallies:
-            tally.unchanged = tally.loaded - moved.get(tally.file_number, 0)
-            tally.loaded = moved.get(tally.file_number, 0)
-
-    def _loads_table(
-        self,
-        load_id: int,
-        tallies: list[_Tally],
-        digests: dict[Path, str],
-        newest_before: datetime | None,
-    ) -> pa.Table:
-        by_name = {path.name: digest for path, digest in digests.items()}
-        count = len(tallies)
-        return pa.table(
+    def _loads_table(self, files: list[_LoadedFile]) -> Any:
+        rows = [
             {
-                "load_id": pa.array([load_id] * count, pa.int64()),
-                "source": [self._source] * count,
-                "table_name": [self._table.name] * count,
-                "file_number": pa.array([t.file_number for t in tallies], pa.int32()),
-                "file_name": [t.file_name for t in tallies],
-                "file_digest": [by_name[t.file_name] for t in tallies],
-                "rows_given": pa.array([t.given for t in tallies], pa.int64()),
-                "rows_loaded": pa.array([t.loaded for t in tallies], pa.int64()),
-                "rows_rejected": pa.array([len(t.rejected) for t in tallies], pa.int64()),
-                "rows_unchanged": pa.array([t.unchanged for t in tallies], pa.int64()),
-                "loaded_at": pa.array([self._now] * count, pa.timestamp("us")),
-                "newest_before": pa.array([newest_before] * count, pa.timestamp("us")),
-                "newest_in_file": pa.array([t.newest for t in tallies], pa.timestamp("us")),
+                "load_id": self._load_id,
+                "source": self._source,
+                "table_name": file.plan.table.name,
+                "file_number": file.number,
+                "file_name": file.plan.path.name,
+                "file_digest": file.digest,
+                "columns_found": _columns_found(file),
+                "rows_given": file.given,
+                "rows_loaded": file.loaded,
+                "rows_rejected": file.rejected,
+                "rows_unchanged": file.unchanged,
+                "loaded_at": self._now,
+                "newest_before": file.newest_before,
+                "newest_in_file": file.newest,
             }
+            for file in files
+        ]
+        return pa.Table.from_pylist(rows)
+
+
+def _claim_shop(writer: BulkWriter, source: str, staging: str) -> None:
+    """Remember the shop, unless another one came first."""
+    held = writer.read("select source from raw.shop").to_pylist()
+    if held and held[0]["source"] != source:
+        raise _other_shop(str(held[0]["source"]), source)
+    if not held:
+        writer.execute(
+            "insert into raw.shop values ($1, $2, now() at time zone 'utc')", [source, staging]
         )
 
 
-@dataclass
-class _Tally:
-    """Rows of one file as they are counted."""
-
-    file_name: str
-    file_number: int
-    given: int = 0
-    loaded: int = 0
-    unchanged: int = 0
-    newest: datetime | None = None
-    rejected: list[tuple[int, str, str]] = field(default_factory=list)
+def _known_digests(writer: BulkWriter) -> set[tuple[str, str]]:
+    rows = writer.read("select table_name, file_digest from raw.loads").to_pylist()
+    return {(str(row["table_name"]), str(row["file_digest"])) for row in rows}
 
 
-def _files_of(table: SourceTable, paths: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
+def _files_by_table(
+    tables: Sequence[SourceTable], paths: Sequence[Path]
+) -> list[tuple[SourceTable, Path]]:
+    """Find which file fills which table, folders opened."""
+    files: list[tuple[SourceTable, Path]] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(path.glob(table.files))
-            if table.source == FLAT_FILE_SOURCE or not found:
-                raise InputError(
-                    f"{path}: a folder without the files of this source ({table.files}).",
-                    "Give the path of the file itself.",
-                )
-            files += found
-        else:
-            files.append(path)
-    for file in files:
-        if not file.exists():
-            raise InputError(f"{file}: no such file.", "Check the path.")
+            files += [pair for table in tables for pair in _files_in_folder(table, path)]
+            continue
+        fitting = [t for t in tables if len(tables) == 1 or path.match(t.files)]
+        if not fitting:
+            patterns = ", ".join(table.files for table in tables)
+            raise InputError(
+                f"{path}: no table of this source is filled from a file of that name.",
+                f"Its files are named {patterns}.",
+            )
+        files.append((fitting[0], path))
+    for _, path in files:
+        if not path.is_file():
+            what = "not a file" if path.exists() else "no such file"
+            raise InputError(f"{path}: {what}.", "Check the path.")
     return files
 
 
-def _digest(path: Path, mapping: ColumnMapping) -> str:
+def _files_in_folder(table: SourceTable, folder: Path) -> list[tuple[SourceTable, Path]]:
+    found = [] if table.is_flat_file else sorted(folder.glob(table.files))
+    if not found:
+        raise InputError(
+            f"{folder}: a folder without the files of this source ({table.files}).",
+            "Give the path of the file itself.",
+        )
+    return [(table, path) for path in found]
+
+
+def _digest(path: Path, mapping: ColumnMapping, options: ReadOptions) -> str:
+    """What tells whether a file was loaded before, the same way."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    digest.update(repr((sorted(mapping.renames.items()), mapping.attributes)).encode())
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.", "Check the file.") from None
+    digest.update(repr((sorted(mapping.renames.items()), mapping.attributes, options)).encode())
     return digest.hexdigest()
 
 
-def _known_digests(warehouse: Warehouse) -> set[str]:
-    with warehouse.connect() as connection:
-        return {str(row[0]) for row in connection.execute("select file_digest from raw.loads")}
+def _columns_found(file: _LoadedFile) -> str:
+    return " ".join(file.plan.contract_columns)
 
 
-def _rejected_table(load_id: int, tallies: list[_Tally]) -> pa.Table:
-    rows = [(t.file_name, *row) for t in tallies for row in t.rejected]
-    return pa.table(
-        {
-            "load_id": pa.array([load_id] * len(rows), pa.int64()),
-            "file_name": pa.array([row[0] for row in rows], pa.string()),
-            "line_number": pa.array([row[1] for row in rows], pa.int64()),
-            "row_text": pa.array([row[2].replace("\0", "") for row in rows], pa.string()),
-            "reason": pa.array([row[3] for row in rows], pa.string()),
-        }
-    )
-
-
-def _merge(total: LoadReport, part: LoadReport, old: tuple[str, ...] = ()) -> LoadReport:
-    return LoadReport(
-        part.load_id or total.load_id,
-        total.given + part.given,
-        total.loaded + part.loaded,
-        total.rejected + part.rejected,
-        total.unchanged + part.unchanged,
-        {**total.reasons, **part.reasons},
-        total.already_loaded + part.already_loaded + old,
-    )
-
-
-def _scalar(writer: BulkWriter, query: str, parameters: Sequence[Any] | None = None) -> Any:
-    table = writer.read(query, parameters)
-    return table.column(0)[0].as_py()
-
-
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"

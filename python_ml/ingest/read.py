@@ -1,53 +1,88 @@
 """Reading a shop's files: every row comes out as good or as rejected with its reason.
 
-DuckDB does the parsing: it streams CSV and Parquet in bounded memory and converts value by value,
-so that one bad cell costs one row and not the load.
+A file is looked at once to decide how it is to be read (:func:`plan_file`), and then read in
+chunks, in bounded memory (:func:`read_file`). What is wrong with one cell costs one row; what is
+wrong with the file as a whole refuses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from python_ml.errors import InputError
-from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping, SourceTable
+from python_ml.ingest.columnar import MAGIC, parquet_schema, read_parquet
+from python_ml.ingest.contract import Reading, checked_rows, quoted
+from python_ml.ingest.delimited import Dialect, read_delimited, sniff
+from python_ml.ingest.notation import DateVotes, NumberVotes
+from python_ml.ingest.records import BadRow, Chunk
+from python_ml.ingest.sources import ColumnMapping, SourceTable
 
-LARGEST_AMOUNT = 1e12
-"""Quantities and prices at or beyond this are typing errors; they would overflow the sums."""
-
-_ISO_DATES = "%Y-%m-%d"
-_DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y")
-_MONTH_FIRST = ("%m/%d/%Y", "%m.%d.%Y", "%m-%d-%Y")
-_TIMES = ("", " %H:%M", " %H:%M:%S")
+_OTHER_FORMATS = {
+    b"PK\x03\x04": ("a spreadsheet or an archive", "Save it as CSV, or unpack it."),
+    b"\x1f\x8b": ("compressed", "Unpack it first, for instance with gunzip."),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet", "Save it as CSV."),
+}
+_NESTED = ("STRUCT", "MAP", "UNION")
 
 
 @dataclass(frozen=True)
 class FilePlan:
-    """How one file is read: found columns, their types and the date order of text columns."""
+    """How one file is read.
+
+    Parameters
+    ----------
+    positions
+        Place in the file of each column of the raw table that it has, attributes among them.
+    attributes
+        Names in the raw table of the attributes.
+    dialect
+        How a text file is written; None for Parquet.
+    rows_at_most
+        Upper bound of the rows that can be split into columns.
+    """
 
     path: Path
     table: SourceTable
-    origins: dict[str, str]
-    types: dict[str, str]
-    attributes: dict[str, str]
-    delimiter: str | None
-    encoding: str
-    date_orders: dict[str, str]
+    positions: dict[str, int]
+    attributes: tuple[str, ...]
+    dialect: Dialect | None
+    rows_at_most: int
+    reading: Reading
 
     @property
-    def scan(self) -> str:
-        """The table function that reads the file; its path is the first parameter."""
-        if self.delimiter is None:
-            return "read_parquet($1)"
-        return (
-            f"read_csv($1, all_varchar=true, header=true, delim={_text(self.delimiter)}, quote='\"', "
-            f"encoding={_text(self.encoding)}, store_rejects=true, rejects_limit=0)"
-        )
+    def contract_columns(self) -> tuple[str, ...]:
+        """The contract's columns that the file has, in the contract's order."""
+        return tuple(c.name for c in self.table.columns if c.name in self.positions)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the file's columns as they are."""
+        picks = list(self.positions.values())
+        if self.dialect is None:
+            return read_parquet(self.path, picks)
+        return read_delimited(self.path, self.dialect, picks)
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """A stretch of a file, each row good or bad.
+
+    Parameters
+    ----------
+    good
+        Rows with the raw table's columns and ``_row_number``.
+    """
+
+    given: int
+    good: Any
+    bad: list[BadRow]
 
 
 def plan_file(
@@ -57,82 +92,110 @@ def plan_file(
     *,
     encoding: str = "utf-8",
     date_order: str | None = None,
+    decimal: str | None = None,
 ) -> FilePlan:
     """Look at a file and decide how to read it.
 
     Parameters
     ----------
     path
-        A CSV or Parquet file.
+        A CSV or Parquet file. Delimiter and byte order mark are found out.
+    encoding
+        Encoding of a CSV file.
     date_order
-        ``dmy`` or ``mdy`` where the user says so; else detected from the values.
+        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
+    decimal
+        ``point`` or ``comma`` where the user says so; else found out from the values.
 
     Raises
     ------
     InputError
-        When the file is missing, empty, unreadable or lacks a required column; the message names
-        the file and the way out.
+        When the file is missing, empty, unreadable or lacks a required column, or leaves open how
+        its dates or numbers are meant; the message names the file and the way out.
     """
-    if path.is_dir() or not path.exists():
-        raise InputError(f"{path}: not a file.", "Give the path of a CSV or Parquet file.")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty.", "Export it again.")
-    delimiter = None if path.suffix.lower() in (".parquet", ".pq") else _delimiter(path, encoding)
-    plan = FilePlan(path, table, {}, {}, {}, delimiter, encoding, {})
+    _check_choice("--date-order", date_order, ("dmy", "mdy"))
+    _check_choice("--decimal", decimal, ("point", "comma"))
+    if _is_parquet(path):
+        schema, rows_at_most = parquet_schema(path)
+        dialect, columns = None, list(schema.names)
+    else:
+        dialect = sniff(path, encoding)
+        columns = list(dialect.columns)
+        # a row has at least a delimiter for each column but the last, and a line end
+        rows_at_most = path.stat().st_size // max(1, len(columns)) + 1
+        schema = pa.schema([(name, pa.string()) for name in columns])
+    positions, attributes = _match_columns(path, table, mapping, columns)
+    types = _duckdb_types(path, schema, positions)
+    plan = FilePlan(path, table, positions, attributes, dialect, rows_at_most, Reading(types))
     with _duckdb() as connection:
-        try:
-            found = connection.execute(
-                f"select * from {plan.scan} limit 0", [str(path)]  # noqa: S608
-            ).description
-        except duckdb.Error as error:
-            raise _unreadable(path, error) from None
-        types = {str(column[0]): str(column[1]) for column in found or []}
-        plan = replace(plan, types=types, **_match_columns(path, table, mapping, list(types)))
-        return replace(plan, date_orders=_date_orders(connection, plan, date_order))
+        return replace(plan, reading=_reading(connection, plan, date_order, decimal))
 
 
 @contextmanager
-def read_file(plan: FilePlan, today: str) -> Iterator[RowStream]:
-    """Open the file as a stream of batches.
+def read_file(plan: FilePlan, today: str, first_row: int = 1) -> Iterator[Iterator[CheckedRows]]:
+    """Open the file as a stream of checked rows.
 
-    Each batch has the raw table's columns, ``_row_number`` (1-based record in the file) and
-    ``_reason`` (empty where the row keeps the contract). Call :meth:`RowStream.malformed` after the
-    last batch for the lines that could not even be split into columns.
+    Parameters
+    ----------
+    today
+        ISO date; what lies later than the day after is no fact yet.
+    first_row
+        Number of the first row.
     """
+    query = checked_rows(plan.table, plan.attributes, plan.reading, today)
     with _duckdb() as connection:
-        try:
-            relation = connection.sql(_query(plan, today), params=[str(plan.path)])
-            reader = relation.to_arrow_reader(100_000)
-        except duckdb.Error as error:
-            raise _unreadable(plan.path, error) from None
-        yield RowStream(connection, reader, plan)
+        yield _checked(connection, plan, query, first_row)
 
 
-class RowStream:
-    """Batches of one file, see :func:`read_file`."""
+def _checked(
+    connection: duckdb.DuckDBPyConnection, plan: FilePlan, query: str, row_number: int
+) -> Iterator[CheckedRows]:
+    for chunk in plan.chunks():
+        given = _as_table(plan, chunk, row_number)
+        rows = _run(connection, plan, query, given)
+        reasons = rows.column("_reason")
+        bad = rows.filter(reasons.is_valid()).select(["_line", "_text", "_reason"]).to_pylist()
+        broken = [BadRow(row["_line"], row["_text"] or "", row["_reason"]) for row in bad]
+        good = rows.filter(reasons.is_null()).drop_columns(["_line", "_text", "_reason"])
+        yield CheckedRows(chunk.given, good, sorted([*broken, *chunk.malformed]))
+        row_number += chunk.given
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, plan: FilePlan
-    ) -> None:
-        self._connection = connection
-        self._reader = reader
-        self._plan = plan
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from self._reader
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise _unreadable(self._plan.path, error) from None
+def _as_table(plan: FilePlan, chunk: Chunk, row_number: int) -> Any:
+    count = len(chunk.lines)
+    numbers = pa.array(range(row_number, row_number + count), pa.int64())
+    names = [*plan.positions, "_row_number", "_line"]
+    try:
+        columns = [_trimmed(column) for column in chunk.columns]
+    except pa.ArrowException as error:
+        raise _unreadable(plan.path, error) from None
+    return pa.table([*columns, numbers, chunk.lines], names=names)
 
-    def malformed(self) -> list[tuple[int, str, str]]:
-        """Lines that are no rows: (line in the file, its text, reason)."""
-        if self._plan.delimiter is None:
-            return []
-        rows = self._connection.execute(
-            "select line, min(csv_line), min(lower(cast(error_type as varchar))) "
-            "from reject_errors group by line order by line"
-        ).fetchall()
-        return [(int(line), text or "", f"malformed line: {reason}") for line, text, reason in rows]
+
+def _trimmed(column: Any) -> Any:
+    """Take blanks off texts, those of spreadsheets and of text files alike."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string_view(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_string())
+    elif not pa.types.is_string(column.type):
+        return column
+    return pc.utf8_trim(column, " \t\r\n\N{NO-BREAK SPACE}\ufeff")
+
+
+def _run(connection: duckdb.DuckDBPyConnection, plan: FilePlan, query: str, given: Any) -> Any:
+    try:
+        connection.register("given", given)
+        return connection.sql(query).to_arrow_table()
+    except duckdb.Error as error:
+        raise _unreadable(plan.path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{path}: cannot be read: {reason}", "Export it again, as CSV in UTF-8 or as Parquet."
+    )
 
 
 @contextmanager
@@ -152,220 +215,142 @@ def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _query(plan: FilePlan, today: str) -> str:
-    checks: list[str] = []
-    columns: list[str] = []
-    for column in plan.table.columns:
-        origin = plan.origins.get(column.name)
-        if origin is None:
-            columns.append(f"cast(null as {_duckdb_type(column.type)}) as {_name(column.name)}")
-            continue
-        given = f"nullif(trim(cast({_name(origin)} as varchar)), '')"
-        value = _value(plan, column.name, column.type, origin)
-        columns.append(f"{value} as {_name(column.name)}")
-        if column.required and not column.nullable:
-            checks.append(f"when {given} is null then '{column.name} is empty'")
-        if column.type != "text":
-            checks.append(
-                f"when {given} is not null and lower({given}) not in ('nan', 'nat', 'null') "
-                f"and ({value}) is null then '{column.name} is not {_described(column.type)}'"
-            )
-        else:
-            checks.append(f"when contains(coalesce({given}, ''), chr(0)) then '{column.name} has a zero byte'")
-        if column.type == "double precision":
-            checks.append(
-                f"when not abs({value}) < {LARGEST_AMOUNT} then '{column.name} is out of range'"
-            )
-        if column.type == "timestamp":
-            checks.append(
-                f"when {value} < timestamp '1950-01-01' or {value} >= timestamp {_text(today)} "
-                f"+ interval 2 day then '{column.name} lies before 1950 or in the future'"
-            )
-    if plan.table.source == FLAT_FILE_SOURCE:
-        checks += _flat_file_checks(plan)
-    for name, origin in plan.attributes.items():
-        columns.append(f"nullif(trim(cast({_name(origin)} as varchar)), '') as {_name(name)}")
-    reason = f"case {' '.join(checks)} end"
-    return (
-        f"select {', '.join(columns)}, row_number() over () as _row_number, {reason} as _reason "  # noqa: S608
-        f"from {plan.scan}"
-    )
+def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise InputError(f"{flag} {value}: not understood.", f"Write {flag} {' or '.join(choices)}.")
 
 
-def _flat_file_checks(plan: FilePlan) -> list[str]:
-    """Rules of the order-line contract beyond types."""
-
-    def value(name: str) -> str | None:
-        origin = plan.origins.get(name)
-        return _value(plan, name, plan.table.column(name).type, origin) if origin else None
-
-    checks = [f"when {value('unit_price')} < 0 then 'unit_price is negative'"]
-    if discount := value("discount"):
-        checks.append(
-            f"when {discount} < 0 or {discount} > 1 then 'discount is not a fraction from 0 to 1'"
-        )
-    if returned := value("returned"):
-        checks.append(f"when {returned} not in (0, 1) then 'returned is neither 1 nor 0 nor empty'")
-    if returned_at := value("returned_at"):
-        checks.append(
-            f"when {returned_at} < {value('ordered_at')} then 'returned_at is before ordered_at'"
-        )
-    return checks
-
-
-def _value(plan: FilePlan, name: str, type_: str, origin: str) -> str:
-    """The expression that converts a column of the file, null where it cannot."""
-    column = _name(origin)
-    file_type = plan.types[origin]
-    text = f"nullif(trim(cast({column} as varchar)), '')"
-    if type_ == "text":
-        if file_type in ("DOUBLE", "FLOAT"):
-            # ids that a spreadsheet or pandas turned into 13085.0
-            return (
-                f"case when isnan({column}) then null when {column} = floor({column}) "
-                f"then cast(cast({column} as bigint) as varchar) else cast({column} as varchar) end"
-            )
-        return text
-    if type_ == "timestamp":
-        if file_type == "TIMESTAMP WITH TIME ZONE":
-            return f"make_timestamp(epoch_us({column}))"
-        if file_type.startswith(("TIMESTAMP", "DATE")):
-            return f"try_cast({column} as timestamp)"
-        order = plan.date_orders.get(name, "iso")
-        if order == "iso":
-            return f"try_cast({text} as timestamp)"
-        formats = _DAY_FIRST if order == "dmy" else _MONTH_FIRST
-        return f"try_strptime({text}, {_format_list(formats)})"
-    if type_ == "integer":
-        return (
-            f"case lower({text}) when '1' then 1 when '1.0' then 1 when 'true' then 1 when 'yes' then 1 "
-            f"when '0' then 0 when '0.0' then 0 when 'false' then 0 when 'no' then 0 "
-            f"else try_cast({text} as integer) end"
-        )
-    number = f"try_cast({text} as double)"
-    return f"case when isnan({number}) then null else {number} end"
+def _is_parquet(path: Path) -> bool:
+    if not path.is_file():
+        what = "not a file" if path.exists() else "no such file"
+        raise InputError(f"{path}: {what}.", "Give the path of a CSV or Parquet file.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.", "Check the file.") from None
+    if not start:
+        raise InputError(f"{path}: the file is empty.", "Export it again.")
+    for magic, (what, hint) in _OTHER_FORMATS.items():
+        if start.startswith(magic):
+            raise InputError(f"{path}: the file is {what}, not CSV or Parquet.", hint)
+    return start == MAGIC or path.suffix.lower() in (".parquet", ".pq")
 
 
 def _match_columns(
-    path: Path, table: SourceTable, mapping: ColumnMapping, found: list[str]
-) -> dict[str, dict[str, str]]:
-    unknown = [theirs for theirs in mapping.renames if theirs not in found]
-    if unknown:
-        raise InputError(
-            f"{path}: --map names {unknown[0]!r}, which is no column of the file.",
-            f"Its columns are: {', '.join(found)}.",
-        )
-    names = {column.name for column in table.columns}
-    strangers = [ours for ours in mapping.renames.values() if ours not in names]
-    if strangers:
-        raise InputError(
-            f"--map: there is no column {strangers[0]!r} to map to.",
-            f"Choose one of: {', '.join(sorted(names))}.",
-        )
+    path: Path, table: SourceTable, mapping: ColumnMapping, found: Sequence[str]
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Find the place of every column of the raw table, and of the attributes."""
+    names = [column.name for column in table.columns]
+    for theirs, ours in mapping.renames.items():
+        _place(path, "--map", theirs, found)
+        if ours not in names:
+            raise InputError(
+                f"--map: there is no column {ours!r} to map to.",
+                f"Choose one of: {', '.join(sorted(names))}.",
+            )
     theirs_by_ours = {ours: theirs for theirs, ours in mapping.renames.items()}
-    by_plain_name: dict[str, str] = {}
-    for name in found:
-        if name not in mapping.renames:
-            by_plain_name.setdefault(_plain(name), name)
-    origins = {}
+    free = [name for name in found if name not in mapping.renames]
+    positions = {}
     for column in table.columns:
-        origin = theirs_by_ours.get(column.name) or by_plain_name.get(_plain(column.origin))
-        if origin is not None:
-            origins[column.name] = origin
+        stated = theirs_by_ours.get(column.name)
+        candidates = [name for name in free if _plain(name) == _plain(column.origin)]
+        if stated is not None:
+            positions[column.name] = _place(path, "--map", stated, found)
+        elif len(candidates) > 1:
+            raise InputError(
+                f"{path}: several columns could be {column.name!r}: {', '.join(candidates)}.",
+                "Rename all but one of them in the file.",
+            )
+        elif candidates:
+            positions[column.name] = found.index(candidates[0])
         elif column.required:
             raise InputError(
                 f"{path}: the required column {column.origin!r} is missing.",
-                f"Its columns are: {', '.join(found)}. "
+                f"Its columns are: {_listed(found)}. "
                 f"If one of them is it, add --map 'THEIRS={column.name}'.",
             )
-    attributes = {}
     for attribute in mapping.attributes:
-        if attribute.origin not in found:
-            raise InputError(
-                f"{path}: --attribute names {attribute.origin!r}, which is no column of the file.",
-                f"Its columns are: {', '.join(found)}.",
-            )
-        attributes[attribute.column_name] = attribute.origin
-    return {"origins": origins, "attributes": attributes}
+        place = _place(path, "--attribute", attribute.origin, found)
+        positions[attribute.column_name] = place
+    return positions, tuple(attribute.column_name for attribute in mapping.attributes)
 
 
-def _date_orders(
-    connection: duckdb.DuckDBPyConnection, plan: FilePlan, stated: str | None
-) -> dict[str, str]:
-    """Decide for each text column of times whether it is ISO, day first or month first."""
-    orders: dict[str, str] = {}
-    for column in plan.table.columns:
-        origin = plan.origins.get(column.name)
-        if column.type != "timestamp" or origin is None:
-            continue
-        if plan.types[origin].startswith(("TIMESTAMP", "DATE")):
-            continue
-        text = f"nullif(trim(cast({_name(origin)} as varchar)), '')"
-        try:
-            row = connection.execute(
-                f"select count({text}), count(try_cast({text} as timestamp)), "  # noqa: S608
-                f"count(try_strptime({text}, {_format_list(_DAY_FIRST)})), "
-                f"count(try_strptime({text}, {_format_list(_MONTH_FIRST)})), "
-                f"count_if(try_strptime({text}, {_format_list(_DAY_FIRST)}) "
-                f"<> try_strptime({text}, {_format_list(_MONTH_FIRST)})) from {plan.scan}",
-                [str(plan.path)],
-            ).fetchone()
-        except duckdb.Error as error:
-            raise _unreadable(plan.path, error) from None
-        given, iso, day_first, month_first, differing = row or (0, 0, 0, 0, 0)
-        if iso >= max(day_first, month_first) or given == 0:
-            continue
-        if stated is not None:
-            orders[column.name] = stated
-        elif day_first == month_first and differing:
-            raise InputError(
-                f"{plan.path}: {column.name} could be day first or month first.",
-                "Add --date-order dmy (31/12/2024) or --date-order mdy (12/31/2024).",
-            )
-        else:
-            orders[column.name] = "dmy" if day_first >= month_first else "mdy"
-    return orders
-
-
-def _delimiter(path: Path, encoding: str) -> str:
-    try:
-        with path.open(encoding=encoding, newline="") as file:
-            header = file.readline()
-    except (UnicodeDecodeError, LookupError):
+def _place(path: Path, flag: str, name: str, found: Sequence[str]) -> int:
+    if name not in found:
         raise InputError(
-            f"{path}: the text is not {encoding}.", "Add --encoding latin-1 (or utf-16)."
-        ) from None
-    if not header.strip():
-        raise InputError(f"{path}: the first line is empty.", "It must name the columns.")
-    return max((",", ";", "\t", "|"), key=header.count)
+            f"{path}: {flag} names {name!r}, which is no column of the file.",
+            f"Its columns are: {_listed(found)}.",
+        )
+    if found.count(name) > 1:
+        raise InputError(
+            f"{path}: {found.count(name)} columns are named {name!r}.",
+            "Rename all but one of them in the file.",
+        )
+    return found.index(name)
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    text = " ".join(str(error).split())
-    if "unicode" in text.lower() or "utf" in text.lower():
-        return InputError(f"{path}: the text is not UTF-8.", "Add --encoding latin-1 (or utf-16).")
-    return InputError(f"{path}: cannot be read: {text[:200]}", "Export it again as CSV or Parquet.")
-
-
-def _format_list(dates: tuple[str, ...]) -> str:
-    return "[" + ", ".join(_text(date + time) for date in dates for time in _TIMES) + "]"
+def _listed(names: Sequence[str], most: int = 50) -> str:
+    shown = [name if name.isprintable() else repr(name) for name in names[:most]]
+    return ", ".join([*(name[:80] for name in shown), *(["..."] if len(names) > most else [])])
 
 
 def _plain(name: str) -> str:
-    return name.strip().lstrip("\ufeff").lower().replace(" ", "_")
+    return name.strip().lower().replace(" ", "_")
 
 
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _duckdb_types(path: Path, schema: Any, positions: dict[str, int]) -> dict[str, str]:
+    """The type that each column has for DuckDB; nested ones are refused."""
+    fields = [schema.field(place) for place in positions.values()]
+    empty = pa.table([_trimmed(_empty(field.type)) for field in fields], names=list(positions))
+    with _duckdb() as connection:
+        try:
+            connection.register("given", empty)
+            described = connection.execute("select * from given").description or []
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise _unreadable(path, error) from None
+    types = {str(column[0]): str(column[1]) for column in described}
+    for name, place in positions.items():
+        if types[name].startswith(_NESTED) or types[name].endswith("]"):
+            raise InputError(
+                f"{path}: the column {schema.field(place).name!r} holds several values in one cell.",
+                "Export one value per cell.",
+            )
+    return types
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _empty(type_: Any) -> Any:
+    return pa.array([], getattr(type_, "storage_type", type_))
 
 
-def _duckdb_type(type_: str) -> str:
-    return {"text": "varchar", "double precision": "double"}.get(type_, type_)
-
-
-def _described(type_: str) -> str:
-    return {"timestamp": "a time", "double precision": "a number", "integer": "1 or 0"}[type_]
+def _reading(
+    connection: duckdb.DuckDBPyConnection,
+    plan: FilePlan,
+    date_order: str | None,
+    decimal: str | None,
+) -> Reading:
+    """Read as much of the file as is needed to know how its dates and numbers are written."""
+    texts = [name for name, type_ in plan.reading.types.items() if type_ == "VARCHAR"]
+    types = {column.name: column.type for column in plan.table.columns}
+    dates = [DateVotes(name, date_order) for name in texts if types.get(name) == "timestamp"]
+    numbers = NumberVotes(
+        [name for name in texts if types.get(name) == "double precision"], decimal
+    )
+    votes = [*dates, numbers]
+    cells = ", ".join(f"nullif({quoted(name)}, '') as {quoted(name)}" for name in texts)
+    for chunk in plan.chunks() if texts else ():
+        given = _as_table(plan, chunk, 1)
+        for vote in votes:
+            if not vote.is_decided and vote.columns:
+                query = f"with cells as (select {cells} from given) {vote.query}"  # noqa: S608
+                vote.add(_run(connection, plan, query, given).to_pylist()[0])
+        if all(vote.is_decided or not vote.columns for vote in votes):
+            break
+    try:
+        return replace(
+            plan.reading,
+            date_orders={vote.column: vote.verdict() for vote in dates},
+            decimal=numbers.verdict(),
+        )
+    except InputError as error:
+        raise InputError(f"{plan.path}: {error.message}", error.hint) from None

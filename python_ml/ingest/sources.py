@@ -19,6 +19,12 @@ from python_ml.settings import PROJECT_DIR
 FLAT_FILE_SOURCE = "order_lines"
 """The source whose files may come from any shop, with columns mapped and attributes named."""
 
+COLUMN_TYPES = frozenset({"text", "timestamp", "double precision", "integer", "bigint"})
+"""Types that a raw column may have."""
+
+_LONGEST_NAME = 63
+"""Bytes of a name in PostgreSQL; a longer one would be cut without a word."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -45,13 +51,34 @@ class Column:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A raw table and the files that fill it."""
+    """A raw table and the files that fill it.
+
+    Parameters
+    ----------
+    files
+        Pattern of the names of its files.
+    time_column
+        The time that says how far the data reach.
+    order_column, part_column
+        What tells two rows apart when they come again: rows of one order are compared part by
+        part, and an order that differs comes in whole.
+    line_column
+        Where the source numbers its lines: a numbered line is compared, and comes in, alone.
+    """
 
     source: str
     name: str
     columns: tuple[Column, ...]
     files: str = "*"
     time_column: str = "ordered_at"
+    order_column: str = "order_id"
+    part_column: str | None = None
+    line_column: str | None = None
+
+    @property
+    def is_flat_file(self) -> bool:
+        """Whether any shop's file may fill it, columns mapped and attributes named."""
+        return self.source == FLAT_FILE_SOURCE
 
     def column(self, name: str) -> Column:
         """Look a column up by its name in the raw table."""
@@ -76,14 +103,27 @@ class Attribute:
 
     @classmethod
     def parse(cls, text: str) -> Attribute:
-        """Read ``entity:column`` as typed after ``--attribute``."""
+        """Read ``entity:column`` as typed after ``--attribute``.
+
+        Raises
+        ------
+        InputError
+            When it is written otherwise, or no name can be made of the column's.
+        """
         entity, _, origin = text.partition(":")
-        if entity not in ("line", "product", "customer") or not origin:
+        if entity not in ("line", "product", "customer") or not origin.strip():
             raise InputError(
                 f"--attribute {text}: not understood.",
                 "Write line:COLUMN, product:COLUMN or customer:COLUMN, for instance product:brand.",
             )
-        return cls(entity, origin)
+        attribute = cls(entity, origin)
+        name = attribute.column_name
+        if name.endswith("_") or len(name) > _LONGEST_NAME:
+            raise InputError(
+                f"--attribute {text}: its name in the database would be {name!r}.",
+                "Rename the column in the file: letters a to z and digits, at most 40 of them.",
+            )
+        return attribute
 
 
 @dataclass(frozen=True)
@@ -95,7 +135,13 @@ class ColumnMapping:
 
     @classmethod
     def parse(cls, maps: list[str], attributes: list[str]) -> ColumnMapping:
-        """Read ``theirs=ours`` as typed after ``--map``."""
+        """Read ``theirs=ours`` as typed after ``--map``, and attributes.
+
+        Raises
+        ------
+        InputError
+            When one is written otherwise, or two name the same column.
+        """
         renames: dict[str, str] = {}
         for text in maps:
             theirs, separator, ours = text.rpartition("=")
@@ -107,13 +153,21 @@ class ColumnMapping:
             if theirs in renames or ours in renames.values():
                 raise InputError(f"--map {text}: a column is mapped twice.", "Map each column once.")
             renames[theirs] = ours
-        return cls(renames, tuple(Attribute.parse(text) for text in attributes))
+        parsed = tuple(dict.fromkeys(Attribute.parse(text) for text in attributes))
+        names = [attribute.column_name for attribute in parsed]
+        for name, text in zip(names, attributes, strict=False):
+            if names.count(name) > 1:
+                raise InputError(
+                    f"--attribute {text}: another attribute would have the same name, {name}.",
+                    "Rename one of the columns in the file.",
+                )
+        return cls(renames, parsed)
 
 
-def source_names() -> list[str]:
+def source_names(project_dir: Path = PROJECT_DIR) -> list[str]:
     """Kinds of sources that a staging folder exists for."""
-    return sorted(path.parent.name for path in _staging_dir().glob("*/_*__sources.yml")
-                  if path.parent.name != "predictions")
+    folders = [path.parent.name for path in _staging_dir(project_dir).glob("*/_*__sources.yml")]
+    return sorted(folder for folder in folders if folder != "predictions")
 
 
 def source_tables(source: str, project_dir: Path = PROJECT_DIR) -> tuple[SourceTable, ...]:
@@ -122,15 +176,16 @@ def source_tables(source: str, project_dir: Path = PROJECT_DIR) -> tuple[SourceT
     Raises
     ------
     InputError
-        When no staging folder has that name.
+        When no staging folder has that name, or its yml leaves out what the loader needs.
     """
-    path = _staging_dir(project_dir) / source / f"_{source}__sources.yml"
-    if not path.is_file():
+    names = source_names(project_dir)
+    if source not in names:
         raise InputError(
             f"There is no source named {source!r}.",
-            f"Choose one of: demo, {', '.join(source_names())}; "
+            f"Choose one of: demo, {', '.join(names)}; "
             "or add a folder as docs/add_a_source.md describes.",
         )
+    path = _staging_dir(project_dir) / source / f"_{source}__sources.yml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     return tuple(
         _table(source, table) for entry in document["sources"] for table in entry["tables"]
@@ -139,24 +194,42 @@ def source_tables(source: str, project_dir: Path = PROJECT_DIR) -> tuple[SourceT
 
 def _table(source: str, table: dict[str, Any]) -> SourceTable:
     meta = table.get("config", {}).get("meta", {})
-    columns = []
-    for entry in table["columns"]:
-        options = entry.get("config", {}).get("meta", {})
-        columns.append(
-            Column(
-                name=entry["name"],
-                type=entry["data_type"],
-                origin=options.get("from", entry["name"]),
-                required=bool(options.get("required", False)),
-                nullable=bool(options.get("nullable", False)),
-            )
-        )
-    return SourceTable(
+    columns = tuple(_column(source, entry) for entry in table["columns"])
+    names = [column.name for column in columns]
+    is_flat_file = source == FLAT_FILE_SOURCE
+    found = SourceTable(
         source=source,
         name=table["name"],
-        columns=tuple(columns),
+        columns=columns,
         files=meta.get("files", "*"),
         time_column=meta.get("newest_column", "ordered_at"),
+        order_column="order_id" if is_flat_file else meta.get("order_column", names[0]),
+        part_column="product_id" if is_flat_file else meta.get("part_column", (names * 2)[1]),
+        line_column="line_id" if is_flat_file else meta.get("line_column"),
+    )
+    named = (found.time_column, found.order_column, found.part_column, found.line_column)
+    for name in named:
+        if name is not None and name not in names:
+            raise InputError(
+                f"Source {source}: table {found.name} has no column {name!r}.",
+                f"Correct the meta of the table in _{source}__sources.yml.",
+            )
+    return found
+
+
+def _column(source: str, entry: dict[str, Any]) -> Column:
+    options = entry.get("config", {}).get("meta", {})
+    if entry.get("data_type") not in COLUMN_TYPES:
+        raise InputError(
+            f"Source {source}: column {entry['name']} has the type {entry.get('data_type')!r}.",
+            f"Write one of these as its data_type: {', '.join(sorted(COLUMN_TYPES))}.",
+        )
+    return Column(
+        name=entry["name"],
+        type=entry["data_type"],
+        origin=options.get("from", entry["name"]),
+        required=bool(options.get("required", False)),
+        nullable=bool(options.get("nullable", False)),
     )
 
 

@@ -15,7 +15,8 @@ from python_ml.warehouse.postgres import Warehouse
 if TYPE_CHECKING:
     from python_ml.pipeline import Outcome
 
-_METRICS = ("log_loss", "auc", "brier", "average_precision", "calibration_error", "calibration_slope")
+_METRICS = ("log_loss", "auc", "calibration_error", "calibration_perfect_p95", "calibration_slope")
+_HEADINGS = ("log loss", "AUC", "cal. error", "(perfect ≤)", "cal. slope")
 
 
 def describe_run(
@@ -45,9 +46,9 @@ def metrics_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:
     dates = {row["origin_date"] for row in rows}
     tested = min(dates).isoformat() if dates else "no date"
     table = Table(title=f"Out of time, test date {tested} (95 % intervals)", title_justify="left")
-    table.add_column("recipe")
-    for metric in _METRICS:
-        table.add_column(metric.replace("_", " "), justify="right")
+    table.add_column("recipe", no_wrap=True)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
     by_line: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for row in rows:
         by_line.setdefault((row["recipe"], row["role"]), {})[row["metric"]] = row

@@ -20,6 +20,7 @@ from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
 from python_ml.training.level import LevelEvidence, LevelPolicy, apply_shift, choose_level
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
 from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
+from python_ml.training.recipes.blend import Blend
 from python_ml.training.recipes.out_of_fold import out_of_fold
 from python_ml.training.spec import PredictionSpec, TooSmallError
 from python_ml.training.splits import Split, latest_split, rolling_origins, sample_customers
@@ -213,7 +214,7 @@ def train(
 
     levels = {recipe.name: runner.level(recipe.name, origins, test) for recipe in eligible}
     selection = _selection(origins, test, levels)
-    chosen = _simplest_within(selection, spec.min_gain)
+    chosen = _choose(selection, spec.min_gain, by_time=bool(origins))
     say("Measuring")
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
@@ -299,7 +300,7 @@ class _Runner:
             calibrator = choose_calibrator(
                 seen, train_rows.label, train_rows.entity, seed=self.seed
             )
-            losses[recipe.name] = log_loss(train_rows.label, seen)
+            losses[recipe.name] = _loss_at_own_level(train_rows.label, seen)
             as_is = model.predict(test.features, self.spec.horizon_days)
             trials[recipe.name] = _Trial(
                 model=model,
@@ -377,6 +378,16 @@ def _label_shift(calibrator: Calibrator, out_of_fold: FloatArray, label: FloatAr
     return shift_to_mean(calibrator.apply(out_of_fold), float(label.mean()))
 
 
+def _loss_at_own_level(label: FloatArray, out_of_fold: FloatArray) -> float:
+    """Return the log-loss after the mean is made right.
+
+    Folds of customers share their dates with the training rows: they can compare ranking and
+    shape, but not levels, which is where a blend with BG/NBD differs from its parts.
+    """
+    shift = shift_to_mean(out_of_fold, float(label.mean()))
+    return log_loss(label, apply_shift(out_of_fold, shift))
+
+
 def _selection(
     origins: Sequence[_Round], test: _Round, levels: Mapping[str, LevelPolicy]
 ) -> dict[str, float]:
@@ -392,10 +403,15 @@ def _selection(
     }
 
 
-def _simplest_within(losses: Mapping[str, float], min_gain: float) -> str:
-    """Return the first recipe whose loss is within ``min_gain`` of the best."""
+def _choose(losses: Mapping[str, float], min_gain: float, *, by_time: bool) -> str:
+    """Return the first, simplest recipe whose loss is within ``min_gain`` of the best.
+
+    Folds of customers share their dates with the training rows and flatter trees; where time has
+    not compared the recipes, a blend that is as good as the best is the safer choice.
+    """
     best = min(losses.values())
-    return next(name for name, loss in losses.items() if loss < best + min_gain)
+    nearly = [name for name, loss in losses.items() if loss < best + min_gain]
+    return Blend.name if Blend.name in nearly and not by_time else nearly[0]
 
 
 def _measure_all(

@@ -5,7 +5,7 @@ Rows move as Arrow in both directions. Nothing outside this package opens a conn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -27,49 +27,62 @@ class BulkWriter:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    def append(
-        self,
-        schema: str,
-        table: str,
-        rows: pa.Table | pa.RecordBatchReader,
-        temporary: bool = False,
-    ) -> int:
+    def append(self, schema: str, table: str, rows: pa.Table | pa.RecordBatchReader) -> int:
         """Append rows to an existing table and return how many.
-
-        The driver writes bytes without converting them, so every column is first cast to the type
-        that the table has; a value that does not fit is an error, never garbage.
 
         Raises
         ------
         WarehouseError
             When the columns are not exactly those of the table.
         """
-        reader = rows.to_reader() if isinstance(rows, pa.Table) else rows
-        target = self._schema_of(table if temporary else f"{schema}.{table}")
-        unknown = sorted(set(reader.schema.names) - set(target.names))
-        missing = sorted(set(target.names) - set(reader.schema.names))
+        batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
+        return self.append_batches(schema, table, rows.schema.names, batches)
+
+    def append_batches(
+        self,
+        schema: str | None,
+        table: str,
+        columns: Sequence[str],
+        batches: Iterable[pa.RecordBatch],
+    ) -> int:
+        """Append a stream of rows, in bounded memory, and return how many.
+
+        The driver writes bytes without converting them, so every column is first cast to the type
+        that the table has; a value that does not fit is an error, never garbage. What goes wrong in
+        ``batches`` is raised as it is.
+
+        Parameters
+        ----------
+        schema
+            Schema of the table; None for a temporary one.
+        columns
+            Names of the columns of every batch.
+
+        Raises
+        ------
+        WarehouseError
+            When the columns are not exactly those of the table.
+        """
+        name = identifier(table) if schema is None else f"{identifier(schema)}.{identifier(table)}"
+        target = self.read(f"select * from {name} limit 0").schema  # noqa: S608 - quoted
+        unknown = sorted(set(columns) - set(target.names))
+        missing = sorted(set(target.names) - set(columns))
         if unknown or missing:
             raise WarehouseError(
-                f"Rows for {schema}.{table} do not fit: unknown columns {unknown}, missing {missing}.",
+                f"Rows for {name} do not fit: unknown columns {unknown}, missing {missing}.",
                 "The table was made by another version; run `smartretail doctor`.",
             )
-        written = 0
-
-        def converted() -> Iterator[pa.RecordBatch]:
-            nonlocal written
-            for batch in reader:
-                written += batch.num_rows
-                yield batch.select(target.names).cast(target)
-
-        with self._connection.cursor() as cursor:
-            where = {"temporary": True} if temporary else {"db_schema_name": schema}
-            cursor.adbc_ingest(
-                table,
-                pa.RecordBatchReader.from_batches(target, converted()),
-                mode="append",
-                **where,
-            )
-        return written
+        converted = _Converted(batches, target)
+        where = {"temporary": True} if schema is None else {"db_schema_name": schema}
+        reader = pa.RecordBatchReader.from_batches(target, iter(converted))
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.adbc_ingest(table, reader, mode="append", **where)
+        except Exception:
+            if converted.failure is not None:  # the driver only hands on its text
+                raise converted.failure from None
+            raise
+        return converted.rows
 
     def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> int:
         """Run one statement with ``$1``-style parameters; return the rows it touched."""
@@ -83,8 +96,28 @@ class BulkWriter:
             cursor.execute(query, parameters)
             return cursor.fetch_arrow_table()
 
-    def _schema_of(self, table: str) -> pa.Schema:
-        return self.read(f"select * from {table} limit 0").schema  # noqa: S608 - our own names
+    def value(self, query: str, parameters: Sequence[Any] | None = None) -> Any:
+        """Read one value inside the transaction."""
+        return self.read(query, parameters).column(0)[0].as_py()
+
+
+class _Converted:
+    """Batches cast to the types of a table, counted, with what went wrong in them."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], target: pa.Schema) -> None:
+        self.rows = 0
+        self.failure: BaseException | None = None
+        self._batches = batches
+        self._target = target
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._batches:
+                self.rows += batch.num_rows
+                yield batch.select(self._target.names).cast(self._target)
+        except BaseException as error:
+            self.failure = error
+            raise
 
 
 class Warehouse:
@@ -187,6 +220,11 @@ class Warehouse:
             ) from None
         with connection:
             yield connection
+
+
+def identifier(name: str) -> str:
+    """A name as SQL takes it, whatever stands in it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _first_line(error: Exception) -> str:

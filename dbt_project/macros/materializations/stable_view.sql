@@ -24,12 +24,11 @@
             {{ sql }}
         {%- endcall %}
         {%- do run_query("comment on view " ~ target_relation ~ " is '" ~ mark ~ "'") -%}
+        {%- do apply_grants(target_relation, config.get('grants'), should_revoke=False) -%}
+        {{ run_hooks(post_hooks) }}
+        {%- do adapter.commit() -%}
     {%- endif -%}
 
-    {%- set grant_config = config.get('grants') -%}
-    {%- do apply_grants(target_relation, grant_config, should_revoke=False) -%}
-    {{ run_hooks(post_hooks) }}
-    {%- do adapter.commit() -%}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 

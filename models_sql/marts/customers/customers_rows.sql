@@ -3,6 +3,7 @@
     incremental_strategy='append',
     on_schema_change='append_new_columns',
     schema='mart_rows',
+    full_refresh=false,
     indexes=[{'columns': ['run_id', 'customer_id']}],
 ) }}
 

@@ -72,7 +72,7 @@ distinct_rows as (
         customer_id,
         attribute_customer_country,
         -- file before row, so that the number is unique over the files of a load
-        min(file_number * 1000000000 + row_number) as row_number,
+        min(cast(file_number as bigint) * 1000000000 + row_number) as row_number,
         max(copies) as copies,
         sum(copies) - max(copies) as overlapping_copies
     from copies_by_file

@@ -43,7 +43,8 @@ distinct_rows as (
         {%- for attribute in attributes %}
         {{ attribute }},
         {%- endfor %}
-        min(_row_number) as row_number,
+        -- file before row, so that the number is unique over the files of a load
+        min(cast(_file_number as bigint) * 1000000000 + _row_number) as row_number,
         count(*) as copies
     from raw_rows
     group by {{ range(1, 15 + attributes | length) | join(', ') }}

@@ -57,11 +57,11 @@ class Logistic(Recipe):
     ) -> LogisticModel:
         """Choose the strength on folds of customers, then fit on every row."""
         columns = frame.usable_columns()
-        design = fit_design(frame, columns, hinges=HINGES, products=PRODUCTS)
-        matrix = design.matrix(frame.features)
         strength, out_of_fold = self.strength, None
         if strength is None:
-            strength, out_of_fold = _choose_strength(matrix, frame, seed)
+            strength, out_of_fold = _choose_strength(frame, columns, seed)
+        design = fit_design(frame, columns, hinges=HINGES, products=PRODUCTS)
+        matrix = design.matrix(frame.features)
         beta = fit_logistic(matrix, frame.label, strength)
         return LogisticModel(
             design=design,
@@ -74,18 +74,22 @@ class Logistic(Recipe):
 
 
 def _choose_strength(
-    matrix: FloatArray, frame: TrainingFrame, seed: int
+    frame: TrainingFrame, columns: list[str], seed: int
 ) -> tuple[float, FloatArray]:
-    """Return the strongest penalty that is nearly best, and its out-of-fold predictions."""
+    """Return the strongest penalty that is nearly best, and its out-of-fold predictions.
+
+    Each fold has a design of its own: which columns get hinges is read off the labels too.
+    """
     fold = customer_folds(frame.entity, FOLDS, seed)
     scores = np.empty((len(STRENGTHS), len(frame)))
     for k in range(FOLDS):
-        inside, outside = fold != k, fold == k
+        seen, unseen = frame.rows(fold != k), frame.features.loc[fold == k]
+        design = fit_design(seen, columns, hinges=HINGES, products=PRODUCTS)
+        terms, held_out = design.matrix(seen.features), design.matrix(unseen)
         beta = None
-        terms, label, held_out = matrix[inside], frame.label[inside], matrix[outside]
         for i, strength in enumerate(STRENGTHS):
-            beta = fit_logistic(terms, label, strength, beta)
-            scores[i, outside] = beta[0] + held_out @ beta[1:]
+            beta = fit_logistic(terms, seen.label, strength, beta)
+            scores[i, fold == k] = beta[0] + held_out @ beta[1:]
     losses = (np.logaddexp(0.0, scores) - frame.label * scores).mean(axis=1)
     best = int(np.argmax(losses < losses.min() + NEARLY_AS_GOOD))
     return STRENGTHS[best], to_probability(scores[best])

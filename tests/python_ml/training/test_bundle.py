@@ -110,6 +110,7 @@ def test_columns_go_by_name_not_by_place(folder: Path, frame):
     bundle, features = load_bundle(folder), frame.features.head(200)
     turned = features[features.columns[::-1]]
     assert (bundle.predict(turned) == bundle.predict(features)).all()
+    assert list(bundle.contributions(turned).columns) == list(features.columns)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from python_ml.errors import InputError
-from python_ml.training.choose import _simplest_within, train
+from python_ml.training.choose import _choose, train
 from python_ml.training.spec import PredictionSpec, TooSmallError
 
 
@@ -26,8 +26,14 @@ def test_the_chosen_recipe_is_the_simplest_nearly_best_on_earlier_origins(result
 
 
 def test_a_gain_under_the_margin_goes_to_the_simpler():
-    assert _simplest_within({"simple": 0.5009, "rich": 0.5}, 0.001) == "simple"
-    assert _simplest_within({"simple": 0.5011, "rich": 0.5}, 0.001) == "rich"
+    assert _choose({"simple": 0.5009, "blend": 0.5}, 0.001, by_time=True) == "simple"
+    assert _choose({"simple": 0.5011, "blend": 0.5}, 0.001, by_time=True) == "blend"
+
+
+def test_where_time_has_not_compared_a_blend_that_is_as_good_is_the_safer_choice():
+    assert _choose({"simple": 0.5, "blend": 0.5009}, 0.001, by_time=False) == "blend"
+    assert _choose({"simple": 0.5, "blend": 0.5011}, 0.001, by_time=False) == "simple"
+    assert _choose({"simple": 0.5009, "rich": 0.5}, 0.001, by_time=False) == "simple"
 
 
 def test_the_published_model_is_measured_against_each_baseline(result):
@@ -55,10 +61,11 @@ def test_outcomes_known_only_later_change_nothing(result, frame, make_spec):
     as_of = frame.label_known_at[frame.as_of == frame.dates()[-3]][0]
     later = frame.label_known_at > as_of
     turned = replace(frame, label=np.where(later, 1 - frame.label, frame.label))
-    spec = make_spec(recipes=make_spec().recipes[:4], bootstrap_rounds=5)
+    spec = make_spec(recipes=make_spec().recipes[:3], level_reference=None, baselines=())
     first, second = (train(spec, f, as_of=str(as_of), seed=1, threads=1) for f in (frame, turned))
     assert first.measured == second.measured
     assert first.published.model.to_files() == second.published.model.to_files()
+    assert first.window == second.window
 
 
 def test_a_small_shop_gets_simple_recipes_as_they_are_and_is_told_why(small_frame, make_spec):

@@ -1,0 +1,142 @@
+"""Comparing what arrives with what the home holds already.
+
+Rows of a later load wait in the temporary table ``intake``. Those that differ from the newest
+version of the same line move on to the raw table as a new version; the others stay behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from python_ml.errors import InputError
+from python_ml.ingest.sources import SourceTable
+from python_ml.warehouse.postgres import BulkWriter, identifier
+
+INTAKE = "intake"
+
+
+def create_intake(writer: BulkWriter, table: SourceTable) -> None:
+    """Make the table where arriving rows wait; it is gone when the transaction ends."""
+    writer.execute(f"drop table if exists {INTAKE}")
+    writer.execute(f"create temporary table {INTAKE} (like {raw(table)}) on commit drop")
+
+
+def raw(table: SourceTable) -> str:
+    """The raw table as SQL names it."""
+    return f"raw.{identifier(table.name)}"
+
+
+def move_changed(
+    writer: BulkWriter, table: SourceTable, columns: Sequence[str]
+) -> dict[int, int]:
+    """Append the rows of the intake that are new or differ, and count them by file number.
+
+    A line with a number of its own comes alone. Where lines have none, an order is the unit: its
+    lines can only be told apart by their place, so that they come together or not at all.
+    """
+    writer.execute(f"analyze {INTAKE}")
+    order = identifier(table.order_column)
+    line = f"coalesce({identifier(table.line_column)}, '')" if table.line_column else "''"
+    part = f"coalesce({identifier(table.part_column)}, '')" if table.part_column else "''"
+    contents = ", ".join(identifier(name) for name in columns)
+    # the same row twice in one load is one row, as in staging
+    lines = f"""
+        select
+            *,
+            row_number() over (
+                partition by load_id, order_key, line_key, part_key order by row_number
+            ) as ordinal
+        from (
+            select
+                _load_id as load_id, {order} as order_key, {line} as line_key,
+                case when {line} = '' then {part} else '' end as part_key,
+                md5(row({contents})::text) as digest, min(_row_number) as row_number
+            from %s
+            group by 1, 2, 3, 4, 5
+        ) as distinct_rows
+    """  # noqa: S608 - names of our own raw table only
+    writer.execute(
+        f"""
+        create temporary table changed on commit drop as
+        with present as (
+            {lines % f"{raw(table)} where {order} in (select {order} from {INTAKE})"}
+        ),
+        newest as (
+            select distinct on (order_key, line_key, part_key, ordinal) *
+            from present
+            order by order_key, line_key, part_key, ordinal, load_id desc
+        ),
+        arriving as ({lines % INTAKE})
+        select distinct arriving.order_key, arriving.line_key
+        from arriving
+        left join newest using (order_key, line_key, part_key, ordinal, digest)
+        where newest.digest is null
+        """  # noqa: S608
+    )
+    is_changed = f"({order}, {line}) in (select order_key, line_key from changed)"
+    names = ", ".join([contents, "_load_id", "_file_number", "_row_number"])
+    writer.execute(
+        f"insert into {raw(table)} ({names}) "  # noqa: S608
+        f"select {names} from {INTAKE} where {is_changed}"
+    )
+    counted = writer.read(
+        f"select _file_number, count(*) as moved from {INTAKE} "  # noqa: S608
+        f"where {is_changed} group by 1"
+    )
+    writer.execute("drop table changed")
+    return {int(row["_file_number"]): int(row["moved"]) for row in counted.to_pylist()}
+
+
+def refuse_strangers(
+    writer: BulkWriter, table: SourceTable, file_names: dict[int, str], is_first: bool
+) -> None:
+    """Refuse a flat file that shares neither a customer nor a product with the others.
+
+    Ids are all that a file says about its shop: without any in common it is another one's. In a
+    first load the files are held against each other, later against what the home holds.
+
+    Raises
+    ------
+    InputError
+        With the home to use instead, and the flag that overrules.
+    """
+    if is_first and len(file_names) == 1:
+        return
+    arriving = raw(table) if is_first else INTAKE
+    for number, name in file_names.items():
+        kinds = [
+            _shares(writer, arriving, raw(table), column, number, is_first)
+            for column in ("customer_id", "product_id")
+        ]
+        known = [shares for shares in kinds if shares is not None]
+        if known and not any(known):
+            raise InputError(
+                f"{name} shares neither a customer nor a product with the rows of this home: "
+                "it looks like another shop.",
+                "Load it into a home of its own with --home .smartretail-other, "
+                "or add --same-shop if it is the same shop.",
+            )
+
+
+def _shares(
+    writer: BulkWriter, arriving: str, present: str, column: str, number: int, is_first: bool
+) -> bool | None:
+    """Whether a file shares a value of the column with the rest; None where one has none."""
+    others = "_file_number <> $1" if is_first else "$1 = $1"
+    row = writer.read(
+        f"""
+        select
+            exists (
+                select from {arriving} where _file_number = $1 and {column} is not null
+            ) as is_given,
+            exists (select from {present} where {others} and {column} is not null) as is_held,
+            exists (
+                select from {arriving} as arriving
+                inner join (select {column} from {present} where {others}) as present
+                    using ({column})
+                where arriving._file_number = $1
+            ) as is_shared
+        """,  # noqa: S608 - tables and columns of our own
+        [number],
+    ).to_pylist()[0]
+    return bool(row["is_shared"]) if row["is_given"] and row["is_held"] else None
