@@ -21,10 +21,10 @@ run: .venv/installed ## Install, start the database, and predict for the demo sh
 	$(BIN)/smartretail run
 
 test: .venv/installed ## Run the tests (under 10 minutes).
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-full: .venv/installed ## Run all tests, the long ones too.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed ## Check style and types of Python and SQL.
 	$(BIN)/ruff check .

@@ -89,7 +89,7 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.project_dir = project_dir
-        self._say = say or (lambda text: log.info(text))
+        self._say = say or log.info
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -166,7 +166,8 @@ class Pipeline:
         newest = self.newest_input()
         if newest is None:
             raise InputError(
-                "Nothing was loaded yet.", "Run `smartretail load`, or `smartretail run` for a demo."
+                "Nothing was loaded yet.",
+                "Run `smartretail load`, or `smartretail run` for a demo.",
             )
         as_of = as_of or newest.date() + timedelta(days=1)
         if as_of > max(datetime.now(UTC).date(), newest.date()) + timedelta(days=1):
@@ -270,8 +271,8 @@ class Pipeline:
         )
         if len(frame) == 0:
             raise TooSmallError(
-                f"{name} is skipped: no_matured_labels: no window of {horizon_days} days has closed "
-                f"by {request.as_of}.",
+                f"{name} is skipped: no_matured_labels: no window of {horizon_days} days "
+                f"has closed by {request.as_of}.",
                 "Load more history, or ask for a shorter horizon with --horizon-days.",
             )
         newest = self._scoring_features(prediction, request.as_of)
@@ -328,7 +329,9 @@ class Pipeline:
         StaleModelError
             When there are some, but the features have changed since.
         """
-        folders = sorted((self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json"))
+        folders = sorted(
+            (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
+        )
         usable = [path.parent for path in folders if path.parent.name[:10] <= as_of.isoformat()]
         if not usable:
             raise BundleError(
@@ -336,7 +339,9 @@ class Pipeline:
                 f"Run `smartretail train --as-of {as_of}`.",
             )
         newest_first = sorted(
-            usable, key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime), reverse=True
+            usable,
+            key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime),
+            reverse=True,
         )
         current = feature_hash(self.warehouse, name)
         for folder in newest_first:
@@ -381,7 +386,7 @@ class Pipeline:
             catalogue,
             bundle,
             request.as_of,
-            self._label_known_at(name, request.as_of, horizon_days),
+            label_known_at=self._label_known_at(name, request.as_of, horizon_days),
         )
         run = Run(
             identity,
@@ -495,7 +500,8 @@ class Pipeline:
         """Runs that were scored for this request, for a publish step of its own."""
         with self.warehouse.connect() as connection:
             rows = connection.execute(
-                "select distinct on (prediction) prediction, run_id, row_count from predictions.runs "
+                "select distinct on (prediction) prediction, run_id, row_count "
+                "from predictions.runs "
                 "where as_of_date = %s and (prediction = %s or prediction = any(%s)) "
                 "order by prediction, created_at desc",
                 (request.as_of, CUSTOMERS, list(request.horizon_days)),
@@ -504,4 +510,3 @@ class Pipeline:
 
 
 DEMO_MAPPING = ColumnMapping.parse([], ["line:size", "product:brand", "customer:state"])
-

@@ -43,10 +43,16 @@ class Settings(BaseSettings):
         default=Path("../shared/data"), description="Where tests find real data sets."
     )
     threads: int = Field(
-        default=min(4, os.cpu_count() or 1), ge=1, le=64, description="Threads for dbt and training."
+        default=min(4, os.cpu_count() or 1),
+        ge=1,
+        le=64,
+        description="Threads for dbt and training.",
     )
     reject_threshold: float = Field(
-        default=0.05, ge=0, le=1, description="Share of bad rows above which a load is refused whole."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of bad rows above which a load is refused whole.",
     )
     lock_wait_seconds: int = Field(
         default=60, ge=0, description="How long a run waits for another one to finish publishing."
@@ -80,7 +86,7 @@ class Settings(BaseSettings):
 
     @property
     def dbt_target_dir(self) -> Path:
-        """dbt's target folder for this home."""
+        """Dbt's target folder for this home."""
         return self.home / "dbt" / "target"
 
 
@@ -98,7 +104,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         problems = "; ".join(
-            f"SMARTRETAIL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+            f"SMARTRETAIL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
+            for e in error.errors()
         )
         raise SettingsError(
             f"Wrong setting: {problems}", "See .env.example for every setting and its meaning."

@@ -45,7 +45,8 @@ def shop(make_pipeline: MakePipeline, printed: list[str]) -> Pipeline:
 def published() -> pa.Table:
     """The files read without any of our code."""
     return pa.concat_tables(
-        [pq.read_table(path) for path in sorted(FOLDER.glob("*.parquet"))], promote_options="permissive"
+        [pq.read_table(path) for path in sorted(FOLDER.glob("*.parquet"))],
+        promote_options="permissive",
     )
 
 
@@ -96,8 +97,8 @@ def test_order_lines_and_returns_are_all_that_was_not_excluded(shop: Pipeline) -
     )
     [(matched, unmatched)] = rows(
         shop,
-        "select sum(quantity) filter (where is_matched), sum(quantity) filter (where not is_matched) "
-        "from intermediate.int_returns",
+        "select sum(quantity) filter (where is_matched), "
+        "sum(quantity) filter (where not is_matched) from intermediate.int_returns",
     )
     assert lines == fates["order_line"]
     assert matched + unmatched == given  # type: ignore[operator]
@@ -113,5 +114,3 @@ def test_a_return_never_precedes_its_purchase(shop: Pipeline) -> None:
 def test_memory_stays_bounded(shop: Pipeline) -> None:
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     assert largest < 4, f"a child process took {largest:.1f} GB"
-
-

@@ -25,6 +25,7 @@ from tests.conftest import MakePipeline
 from tests.time_rules.test_mutations import copy_of_project
 
 AS_OF = date(2025, 12, 1)
+BASKETS = "select as_of_date, sum(basket_mean_lines) from features.feat_order_habit group by 1"
 SMARTRETAIL = str(Path(sys.executable).parent / "smartretail")
 
 
@@ -56,7 +57,9 @@ def everything_that_was_made(pipeline: Pipeline) -> dict[str, list[tuple[object,
         "predictions.metrics", "mart_rows.order_habit_rows", "mart_rows.customers_rows",
         "marts.order_habit", "marts.customers",
     )  # fmt: skip
-    return {name: rows(pipeline, f"select md5(t::text) from {name} t order by 1") for name in tables}
+    return {
+        name: rows(pipeline, f"select md5(t::text) from {name} t order by 1") for name in tables
+    }
 
 
 def test_every_known_customer_has_one_probability(demo: Pipeline) -> None:
@@ -112,9 +115,9 @@ def test_nothing_is_trained_or_scored_with_what_was_not_known(demo: Pipeline) ->
     assert rows(
         demo, f"select count(*) from predictions.metrics where origin_date > '{AS_OF}'"
     ) == [(0,)]
-    assert rows(
-        demo, f"select max(as_of_date) <= '{AS_OF}' from features.feat_order_habit"
-    ) == [(True,)]
+    assert rows(demo, f"select max(as_of_date) <= '{AS_OF}' from features.feat_order_habit") == [
+        (True,)
+    ]
 
 
 def test_the_same_again_changes_no_row(demo: Pipeline, shop_file: Path) -> None:
@@ -143,7 +146,7 @@ def test_another_shop_is_refused_with_the_command_to_use(demo: Pipeline) -> None
 
 
 def test_a_future_as_of_is_refused(demo: Pipeline) -> None:
-    with pytest.raises(InputError, match="future|month after"):
+    with pytest.raises(InputError, match="future"):
         demo.request(date(2199, 1, 1))
 
 
@@ -171,7 +174,9 @@ def test_queries_only_read(demo: Pipeline) -> None:
 def test_an_analytics_engineer_builds_into_a_schema_of_their_own(demo: Pipeline) -> None:
     before = everything_that_was_made(demo)
     exports = smartretail(demo, "env").stdout
-    script = f'{exports}\nPATH="{Path(sys.executable).parent}:$PATH" dbt -q build --no-version-check'
+    script = (
+        f'{exports}\nPATH="{Path(sys.executable).parent}:$PATH" dbt -q build --no-version-check'
+    )
     subprocess.run(["bash", "-euc", script], check=True, cwd=PROJECT_DIR, timeout=300)
     schemas = {str(row[0]) for row in rows(demo, "select nspname from pg_namespace")}
     assert any(name.startswith("dev_") for name in schemas)
@@ -186,13 +191,16 @@ def test_an_edited_feature_is_rebuilt_and_scoring_waits_for_training(
     edited = model.read_text().replace("as basket_mean_lines", "* 2 as basket_mean_lines")
     model.write_text(edited)
     pipeline = Pipeline(demo.settings, project_dir=project)
-    before = rows(demo, "select as_of_date, sum(basket_mean_lines) from features.feat_order_habit group by 1")
+    before = rows(demo, BASKETS)
     published = rows(demo, "select * from marts.order_habit order by customer_id")
     request = pipeline.request(AS_OF)
     with pipeline.writing():
         pipeline.build(request)
         after = dict(
-            rows(demo, "select as_of_date, sum(basket_mean_lines) from features.feat_order_habit group by 1")
+            rows(
+                demo,
+                BASKETS,
+            )
         )
         assert after == {day: pytest.approx(2 * total, rel=1e-9) for day, total in before}
         with pytest.raises(StaleModelError, match="train"):

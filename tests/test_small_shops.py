@@ -69,9 +69,7 @@ def test_forty_customers_get_predictions_from_a_recipe_that_fits_them(
     assert 0 < lowest < highest < 1  # type: ignore[operator]
 
 
-def test_one_row_gets_its_reason_and_a_summary(
-    make_pipeline: MakePipeline, tmp_path: Path
-) -> None:
+def test_one_row_gets_its_reason_and_a_summary(make_pipeline: MakePipeline, tmp_path: Path) -> None:
     shop = pd.DataFrame(
         {
             "order_id": ["1"],

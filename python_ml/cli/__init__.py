@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 
 import typer
 
+from python_ml.cli import db
 from python_ml.errors import SmartRetailError
 
 
 def build_app() -> typer.Typer:
-    """Put the commands together; imports wait until here so that `--version` is quick."""
-    from python_ml.cli import db, look, steps
-
+    """Put the commands together."""
     app = typer.Typer(
         name="smartretail",
         help="Predictions from a shop's orders, made inside its own warehouse. "
@@ -22,10 +22,15 @@ def build_app() -> typer.Typer:
         pretty_exceptions_show_locals=False,
         rich_markup_mode=None,
     )
-    app.add_typer(steps.app)
-    app.add_typer(look.app)
-    app.add_typer(look.runs_app, name="runs")
     app.add_typer(db.app, name="db")
+    if sys.argv[1:2] != ["db"]:
+        # the database commands are there at once; the others bring the libraries they need
+        steps, look = (
+            importlib.import_module(f"python_ml.cli.{name}") for name in ("steps", "look")
+        )
+        app.add_typer(steps.app)
+        app.add_typer(look.app)
+        app.add_typer(look.runs_app, name="runs")
     return app
 
 

@@ -49,7 +49,7 @@ def query(
 ) -> None:
     """Ask the shop's database in SQL. Reads only: the statement runs in a read-only transaction.
 
-    Example: smartretail query "select band, count(*) from marts.order_habit group by 1" --format csv
+    Example: smartretail query "select count(*) from marts.order_habit" --format csv
     """
     pipeline = open_pipeline(home, quiet=True)
     with pipeline.warehouse.connect() as connection:
@@ -136,7 +136,10 @@ def report(home: Home = None) -> None:
     current = [run for run in list_runs(pipeline.warehouse, most=10_000) if run.is_in_force]
     if not current:
         raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
-    bundles = {path.parent.name: path.parent for path in pipeline.settings.bundles_dir.glob("*/*/bundle.json")}
+    bundles = {
+        path.parent.name: path.parent
+        for path in pipeline.settings.bundles_dir.glob("*/*/bundle.json")
+    }
     outcomes = []
     for run in sorted(current, key=lambda r: r.prediction):
         bundle = None
@@ -169,7 +172,9 @@ def runs(
     if context.invoked_subcommand is not None:
         return
     pipeline = open_pipeline(home, quiet=True)
-    table = Table("in force", "prediction", "as of", "days", "recipe", "rows", "run", "made", "last event")
+    table = Table(
+        "in force", "prediction", "as of", "days", "recipe", "rows", "run", "made", "last event"
+    )
     for run in list_runs(pipeline.warehouse, prediction, most):
         table.add_row(
             "yes" if run.is_in_force else "",
@@ -191,7 +196,7 @@ def rollback(
     to: Annotated[str, typer.Option("--to", help="Run to bring back; see `smartretail runs`.")],
     home: Home = None,
 ) -> None:
-    """Bring an earlier published run back into force. One row in the ledger; takes effect at once."""
+    """Bring an earlier published run back into force: one row in the ledger, at once."""
     pipeline = open_pipeline(home, quiet=True)
     with pipeline.writing() as writer:
         roll_back(pipeline.warehouse, writer, prediction, to)

@@ -31,7 +31,9 @@ Paths = Annotated[
 ]
 Maps = Annotated[
     list[str] | None,
-    typer.Option("--map", help="THEIRS=OURS: a column of the file and what it is; may be repeated."),
+    typer.Option(
+        "--map", help="THEIRS=OURS: a column of the file and what it is; may be repeated."
+    ),
 ]
 Attributes = Annotated[
     list[str] | None,
@@ -51,7 +53,9 @@ AsOf = Annotated[
 ]
 Horizon = Annotated[
     int | None,
-    typer.Option("--horizon-days", min=1, max=1096, help="Days ahead [default: the prediction's own]."),
+    typer.Option(
+        "--horizon-days", min=1, max=1096, help="Days ahead [default: the prediction's own]."
+    ),
 ]
 Only = Annotated[
     list[str] | None, typer.Option("--only", help="Only this prediction; may be repeated.")
@@ -161,7 +165,9 @@ def train(
 
 
 @app.command()
-def score(as_of: AsOf = None, horizon_days: Horizon = None, only: Only = None, home: Home = None) -> None:
+def score(
+    as_of: AsOf = None, horizon_days: Horizon = None, only: Only = None, home: Home = None
+) -> None:
     """Score the as-of date with the newest model that fits the features. Publishes nothing."""
     pipeline = open_pipeline(home)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
@@ -220,7 +226,7 @@ def _say_loaded(report: LoadReport) -> None:
     parts.append(f"{report.rejected:,} rejected of {report.given:,}")
     err.print(", ".join(parts) + ".")
     for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
-        err.print(f"  {count:,} × {reason}")
+        err.print(f"  {count:,} x {reason}")
     if report.rejected:
         err.print('See them with: smartretail query "select * from raw.rejected_rows"')
 
@@ -228,8 +234,10 @@ def _say_loaded(report: LoadReport) -> None:
 def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> None:
     for part in describe_run(pipeline.warehouse, request.as_of, outcomes):
         out.print(part)
-    home = "" if pipeline.settings.home.name == ".smartretail" else f" --home {pipeline.settings.home}"
-    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "select * from marts.order_habit limit 5"')
+    home = (
+        "" if pipeline.settings.home.name == ".smartretail" else f" --home {pipeline.settings.home}"
+    )
+    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table marts.order_habit limit 5"')
     out.print(f"      smartretail export order_habit --to predictions.csv{home}")
 
 

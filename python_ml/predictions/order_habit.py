@@ -1,4 +1,4 @@
-"""Will this customer order again in the next six months?"""
+"""Order habit: will this customer order again in the next six months."""
 
 from __future__ import annotations
 

@@ -73,4 +73,12 @@ def _metric_rows(line: Measured) -> Iterator[Row]:
             yield name, role, line.test_date, metric, float(value), None, None
     for baseline, gains in line.gains.items():
         for metric, gain in gains.items():
-            yield name, role, line.test_date, f"{metric}_gain_over_{baseline}", gain.value, gain.low, gain.high
+            yield (
+                name,
+                role,
+                line.test_date,
+                f"{metric}_gain_over_{baseline}",
+                gain.value,
+                gain.low,
+                gain.high,
+            )

@@ -83,4 +83,4 @@ def _cell(row: dict[str, Any] | None) -> str:
         return ""
     if row["lower_bound"] is None:
         return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['lower_bound']:.3f}–{row['upper_bound']:.3f})"
+    return f"{row['value']:.3f} ({row['lower_bound']:.3f}-{row['upper_bound']:.3f})"

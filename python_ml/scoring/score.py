@@ -29,6 +29,7 @@ def score(
     catalogue: FeatureCatalogue,
     bundle: Bundle,
     as_of: date,
+    *,
     label_known_at: date,
 ) -> pa.Table:
     """Score everybody known at ``as_of``.
@@ -45,7 +46,13 @@ def score(
         part = features.iloc[start : start + ROWS_PER_BATCH]
         reasons += top_reasons(bundle.contributions(part), part.reset_index(drop=True))
     return _table(
-        prediction, entities, probabilities, reasons, as_of, bundle.horizon_days, label_known_at
+        prediction=prediction,
+        entities=entities,
+        probabilities=probabilities,
+        reasons=reasons,
+        as_of=as_of,
+        horizon_days=bundle.horizon_days,
+        label_known_at=label_known_at,
     )
 
 
@@ -54,7 +61,9 @@ def land(warehouse: Warehouse, run: Run, scores: pa.Table | None) -> None:
     now = utc_now()
     with warehouse.bulk() as writer:
         if scores is not None:
-            labelled = scores.append_column("run_id", pa.array([run.run_id] * scores.num_rows, pa.string()))
+            labelled = scores.append_column(
+                "run_id", pa.array([run.run_id] * scores.num_rows, pa.string())
+            )
             writer.append("predictions", run.prediction, labelled)
         writer.append("predictions", "runs", _run_table(run, now))
         _append_event(writer, run, now)
@@ -99,6 +108,7 @@ def _run_table(run: Run, now: object) -> pa.Table:
 
 
 def _table(
+    *,
     prediction: Prediction,
     entities: pa.ChunkedArray,
     probabilities: np.ndarray,
@@ -119,4 +129,3 @@ def _table(
             "label_known_at": pa.array([label_known_at] * count, pa.date32()),
         }
     )
-

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from python_ml.errors import InputError
 from python_ml.predictions.base import Prediction
-from python_ml.training.frame import TrainingFrame
+from python_ml.training.frame import DayArray, TrainingFrame
 from python_ml.warehouse.catalogue import FeatureCatalogue
 from python_ml.warehouse.postgres import Warehouse
 
@@ -98,5 +98,5 @@ def _was_built(warehouse: Warehouse, prediction: Prediction, as_of: date) -> boo
     return row is not None
 
 
-def _days(table: pa.Table, name: str) -> np.ndarray:
-    return table.column(name).to_numpy(zero_copy_only=False).astype("datetime64[D]")
+def _days(table: pa.Table, name: str) -> DayArray:
+    return np.asarray(table.column(name).to_numpy(zero_copy_only=False), dtype="datetime64[D]")

@@ -100,8 +100,9 @@ def check_catalogue(warehouse: Warehouse, catalogue: FeatureCatalogue) -> None:
     described = {*catalogue.keys, *catalogue.names}
     if built != described:
         raise BuildError(
-            f"{catalogue.model}: the yml describes {sorted(described - built) or 'nothing'} that the "
-            f"model lacks, and lacks {sorted(built - described) or 'nothing'} that it has.",
+            f"{catalogue.model}: the yml describes {sorted(described - built) or 'nothing'} "
+            f"that the model lacks, and lacks {sorted(built - described) or 'nothing'} "
+            "that it has.",
             f"Make models_sql/features/{catalogue.model}.yml and .sql agree.",
         )
 

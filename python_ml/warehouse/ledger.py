@@ -127,7 +127,9 @@ def in_force(warehouse: Warehouse) -> dict[str, str]:
     return {str(prediction): str(run_id) for prediction, run_id in rows}
 
 
-def list_runs(warehouse: Warehouse, prediction: str | None = None, most: int = 20) -> list[RunSummary]:
+def list_runs(
+    warehouse: Warehouse, prediction: str | None = None, most: int = 20
+) -> list[RunSummary]:
     """The newest runs, newest first."""
     if not warehouse.relation_exists("predictions", "runs"):
         return []
@@ -149,7 +151,7 @@ def list_runs(warehouse: Warehouse, prediction: str | None = None, most: int = 2
             {"prediction": prediction, "most": most},
         ).fetchall()
     return [
-        RunSummary(*row[:7], last_event=row[7] or "", is_in_force=current.get(row[1]) == row[0])
+        RunSummary(*row[:7], row[7] or "", current.get(row[1]) == row[0])  # type: ignore[call-arg]
         for row in rows
     ]
 

@@ -27,7 +27,9 @@ def mismatches(table: pd.DataFrame) -> list[str]:
     built = table[
         table["as_of_date"].isin(expected["as_of_date"]) & table["customer_id"].isin(people)
     ]
-    merged = expected.merge(built, on=keys, how="outer", suffixes=("", "_built"), indicator="presence")
+    merged = expected.merge(
+        built, on=keys, how="outer", suffixes=("", "_built"), indicator="presence"
+    )
     found = [
         f"{row.customer_id} {row.as_of_date:%Y-%m-%d}: {row.presence}"
         for row in merged[merged["presence"] != "both"].itertuples()

@@ -13,9 +13,7 @@ from tests.time_rules.builds import Tables, build
 
 
 @pytest.fixture(scope="module")
-def built(
-    time_rules_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
-) -> Tables:
+def built(time_rules_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     folder: Path = tmp_path_factory.mktemp("hand_worked")
     shop = pd.read_csv(
         FOLDER / "order_lines.csv",

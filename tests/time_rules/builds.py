@@ -11,7 +11,16 @@ from python_ml.ingest.load import load
 from python_ml.pipeline import Pipeline
 from tests.time_rules.shops import AS_OF_DATES, HORIZON_DAYS
 
-SCHEMAS = ("raw", "staging", "intermediate", "features", "labels", "predictions", "marts", "mart_rows")
+SCHEMAS = (
+    "raw",
+    "staging",
+    "intermediate",
+    "features",
+    "labels",
+    "predictions",
+    "marts",
+    "mart_rows",
+)
 
 Tables = dict[str, pd.DataFrame]
 

@@ -1,4 +1,4 @@
-"""One shop in three tellings: all of it, what was known at a date, and all of it with a wild future.
+"""One shop in three tellings: all of it, what was known at a date, all of it with a wild future.
 
 Features up to that date must not differ between them. The shop is the hand-worked one together
 with a small simulated one, so that both every trap and ordinary numbers are there.
@@ -29,7 +29,7 @@ def whole_shop(folder: Path) -> pd.DataFrame:
     demo = pd.read_parquet(
         write_demo_shop(DemoShop(customers=120, years=3, products=60), folder).order_lines
     )
-    hand = pd.read_csv(HAND_WORKED / "order_lines.csv", dtype={name: str for name in IDS})
+    hand = pd.read_csv(HAND_WORKED / "order_lines.csv", dtype=dict.fromkeys(IDS, str))
     for name in TIMES:
         demo[name] = pd.to_datetime(demo[name])
         hand[name] = pd.to_datetime(hand[name])
@@ -78,8 +78,5 @@ def side_by_side(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """All tellings in one shop whose customers, orders and products do not touch."""
     renamed = []
     for name, part in parts.items():
-        part = part.copy()
-        for column in IDS:
-            part[column] = name + ":" + part[column]
-        renamed.append(part)
+        renamed.append(part.assign(**{column: name + ":" + part[column] for column in IDS}))
     return pd.concat(renamed, ignore_index=True)

@@ -70,7 +70,8 @@ MUTANTS = (
     Mutant(
         "replaced versions go on counting",
         TIME_RULES,
-        "and ({{ fact }}.superseded_{{ grain }} is null or {{ fact }}.superseded_{{ grain }} >= {{ as_of }})",
+        "and ({{ fact }}.superseded_{{ grain }} is null "
+        "or {{ fact }}.superseded_{{ grain }} >= {{ as_of }})",
         "",
     ),
     Mutant(
@@ -130,12 +131,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 
 def noticed(tables: Tables) -> list[str]:
-    """What the tests would say: differences between the tellings, misses of the hand-worked numbers."""
+    """What the tests would say: tellings that differ, hand-worked numbers that are missed."""
     found = []
     for model, table in tables.items():
-        parts = {
-            name: rows_until(_part(table, name), CUT) for name in ("all", "cut", "noise")
-        }
+        parts = {name: rows_until(_part(table, name), CUT) for name in ("all", "cut", "noise")}
         for other in ("cut", "noise"):
             if difference(parts["all"], parts[other]):
                 found.append(f"{model}: all and {other} differ")
@@ -165,7 +164,9 @@ def test_a_broken_rule_is_noticed(
     text = file.read_text()
     pattern = r"\s+".join(re.escape(word) for word in mutant.text.split())
     broken, count = re.subn(pattern, lambda _: mutant.broken, text)
-    assert count == 1, "the rule is no longer where this mutant expects it: bring the mutant up to date"
+    assert count == 1, (
+        "the rule is no longer where this mutant expects it: bring the mutant up to date"
+    )
     file.write_text(broken)
     pipeline = Pipeline(time_rules_pipeline.settings, project_dir=project)
     assert noticed(build(pipeline, shop, tmp_path)) != []

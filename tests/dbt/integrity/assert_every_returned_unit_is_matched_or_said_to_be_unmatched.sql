@@ -7,12 +7,20 @@ with shop_lines as (
 
 ),
 
+returns as (
+
+    select * from shop_lines
+    where quantity < 0
+
+),
+
 first_versions as (
 
     select
         line_key,
         min(known_at) as known_at
     from shop_lines
+    where line_key in (select returns.line_key from returns)
     group by 1
 
 ),
@@ -20,14 +28,13 @@ first_versions as (
 sent_back as (
 
     select
-        shop_lines.line_key as return_key,
-        -sum(shop_lines.quantity) as quantity
-    from shop_lines
+        returns.line_key as return_key,
+        -sum(returns.quantity) as quantity
+    from returns
     inner join first_versions
         on
-            shop_lines.line_key = first_versions.line_key
-            and shop_lines.known_at = first_versions.known_at
-    where shop_lines.quantity < 0
+            returns.line_key = first_versions.line_key
+            and returns.known_at = first_versions.known_at
     group by 1
 
 ),

@@ -1,17 +1,6 @@
 -- If this fails, more units of a purchase came back than were bought: a match was made twice, and
 -- return shares above 1 reach the features.
-with purchases as (
-
-    select
-        line_key,
-        max(quantity) as quantity
-    from {{ ref_shop('order_lines') }}
-    where quantity > 0
-    group by 1
-
-),
-
-taken_back as (
+with taken_back as (
 
     select
         line_key,
@@ -20,12 +9,25 @@ taken_back as (
     where is_matched
     group by 1
 
+),
+
+bought as (
+
+    select
+        taken_back.line_key,
+        -- a correction moves no match of the past: the largest version may have been the one matched
+        max(shop_lines.quantity) as quantity
+    from taken_back
+    left join {{ ref_shop('order_lines') }} as shop_lines
+        on taken_back.line_key = shop_lines.line_key
+    group by 1
+
 )
 
 select
     taken_back.line_key,
-    purchases.quantity as bought,
+    bought.quantity as bought,
     taken_back.quantity as taken_back
 from taken_back
-left join purchases on taken_back.line_key = purchases.line_key
-where purchases.quantity is null or taken_back.quantity > purchases.quantity
+left join bought on taken_back.line_key = bought.line_key
+where bought.quantity is null or taken_back.quantity > bought.quantity

@@ -1,0 +1,1 @@
+"""The Prefect flows: thin, each step a call into the pipeline that the command line uses too."""
