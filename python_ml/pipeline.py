@@ -266,8 +266,14 @@ class Pipeline:
         if not retrain and (folder / "bundle.json").exists():
             return load_bundle(folder)
         catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        spec = prediction.spec(horizon_days)
         frame = read_training_frame(
-            self.warehouse, prediction, catalogue, request.as_of, horizon_days
+            self.warehouse,
+            prediction,
+            catalogue,
+            request.as_of,
+            horizon_days,
+            most_rows=spec.max_training_rows,
         )
         if len(frame) == 0:
             raise TooSmallError(
@@ -278,7 +284,7 @@ class Pipeline:
         newest = self._scoring_features(prediction, request.as_of)
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         result = train(
-            prediction.spec(horizon_days),
+            spec,
             frame,
             as_of=request.as_of,
             seed=self.settings.seed,

@@ -23,7 +23,12 @@ MakePipeline = Callable[..., Pipeline]
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An embedded server that lives as long as the tests."""
     server = EmbeddedServer(tmp_path_factory.mktemp("server"))
-    yield server.ensure_started()
+    url = server.ensure_started()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        connection.execute("select pg_reload_conf()")  # its data need not outlive the machine
+    yield url
     server.stop()
     shutil.rmtree(server.data_dir.parent)  # as root it lies outside the folder that pytest removes
 

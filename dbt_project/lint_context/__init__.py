@@ -29,8 +29,7 @@ class adapter:  # noqa: N801 - the name that templates use
     @pass_context
     def dispatch(context: Context, name: str, package: str) -> Callable[..., Any]:
         """Find the macro that dbt would call."""
-        found = context.get(f"postgres__{name}") or context[f"default__{name}"]
-        assert callable(found)
+        found: Callable[..., Any] = context.get(f"postgres__{name}") or context[f"default__{name}"]
         return found
 
 

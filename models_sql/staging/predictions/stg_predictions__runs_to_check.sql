@@ -66,7 +66,7 @@ final as (
     left join refused_runs on runs.run_id = refused_runs.run_id
     where
         published_runs.run_id is null
-        -- a refused run is given up once a newer one has taken its place; until then it may be tried again
+        -- a refused run may be tried again until a newer one has taken its place
         and (refused_runs.run_id is null or runs.created_at = newest_runs.created_at)
 
 )

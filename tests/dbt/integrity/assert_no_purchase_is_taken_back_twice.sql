@@ -15,7 +15,7 @@ bought as (
 
     select
         taken_back.line_key,
-        -- a correction moves no match of the past: the largest version may have been the one matched
+        -- a correction moves no match of the past: any version may be the one that was matched
         max(shop_lines.quantity) as quantity
     from taken_back
     left join {{ ref_shop('order_lines') }} as shop_lines

@@ -11,7 +11,7 @@ with current_lines as (
         sum(net_amount) as net_amount
     from {{ ref('int_order_lines') }}
     where superseded_on is null
-    group by 1, 2, 3
+    group by order_id, customer_id, ordered_on
 
 ),
 
