@@ -30,7 +30,7 @@ lint: .venv/installed ## Check style and types of Python and SQL.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --processes 2 models_sql
+	$(BIN)/sqlfluff lint --processes 2 models_sql tests/dbt/integrity tests/dbt/time tests/dbt/publishing
 
 format: .venv/installed ## Put Python into shape.
 	$(BIN)/ruff check --fix .

@@ -34,16 +34,23 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def make_database(server_url: str) -> Callable[[], str]:
+def make_database(server_url: str) -> Iterator[Callable[[], str]]:
     """Make a fresh database on the server and give its address."""
+    names: list[str] = []
 
     def make() -> str:
         name = f"test_{secrets.token_hex(6)}"
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        names.append(name)
         return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
 
-    return make
+    yield make
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        for name in names:  # what is dropped need not be written out when the server stops
+            connection.execute(
+                sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+            )
 
 
 @pytest.fixture

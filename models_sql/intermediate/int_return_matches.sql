@@ -25,7 +25,7 @@ returned_groups as (
 
 ),
 
-candidates as (
+concerned_lines as (
 
     select
         shop_lines.load_id * 1000000000000000 + shop_lines.row_number as row_id,
@@ -49,6 +49,25 @@ candidates as (
         on
             shop_lines.line_key = first_versions.line_key
             and shop_lines.known_at = first_versions.known_at
+
+),
+
+-- Of several versions that were known at the same time, the last one stands.
+last_of_first_versions as (
+
+    select
+        line_key,
+        max(row_id) as row_id
+    from concerned_lines
+    group by 1
+
+),
+
+candidates as (
+
+    select concerned_lines.*
+    from concerned_lines
+    inner join last_of_first_versions on concerned_lines.row_id = last_of_first_versions.row_id
 
 ),
 

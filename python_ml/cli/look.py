@@ -55,7 +55,8 @@ def query(
     with pipeline.warehouse.connect() as connection:
         connection.read_only = True
         try:
-            cursor = connection.execute(sql.encode())
+            # prepared statements are single: nothing can follow that ends the read-only transaction
+            cursor = connection.execute(sql.encode(), prepare=True)
         except psycopg.Error as error:
             raise InputError(f"The database refuses that: {str(error).strip()}") from None
         names = [column.name for column in cursor.description or []]

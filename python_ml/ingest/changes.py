@@ -26,55 +26,34 @@ def raw(table: SourceTable) -> str:
     return f"raw.{identifier(table.name)}"
 
 
-def move_changed(
-    writer: BulkWriter, table: SourceTable, columns: Sequence[str]
-) -> dict[int, int]:
+def move_changed(writer: BulkWriter, table: SourceTable, columns: Sequence[str]) -> dict[int, int]:
     """Append the rows of the intake that are new or differ, and count them by file number.
 
     A line with a number of its own comes alone. Where lines have none, an order is the unit: its
     lines can only be told apart by their place, so that they come together or not at all.
     """
     writer.execute(f"analyze {INTAKE}")
-    order = identifier(table.order_column)
-    line = f"coalesce({identifier(table.line_column)}, '')" if table.line_column else "''"
-    part = f"coalesce({identifier(table.part_column)}, '')" if table.part_column else "''"
-    contents = ", ".join(identifier(name) for name in columns)
-    # the same row twice in one load is one row, as in staging
-    lines = f"""
-        select
-            *,
-            row_number() over (
-                partition by load_id, order_key, line_key, part_key order by row_number
-            ) as ordinal
-        from (
-            select
-                _load_id as load_id, {order} as order_key, {line} as line_key,
-                case when {line} = '' then {part} else '' end as part_key,
-                md5(row({contents})::text) as digest, min(_row_number) as row_number
-            from %s
-            group by 1, 2, 3, 4, 5
-        ) as distinct_rows
-    """  # noqa: S608 - names of our own raw table only
+    order, line = identifier(table.order_column), _line_key(table)
+    known = f"{raw(table)} where {order} in (select {order} from {INTAKE})"  # noqa: S608
     writer.execute(
+        # names of our own raw table only
         f"""
         create temporary table changed on commit drop as
-        with present as (
-            {lines % f"{raw(table)} where {order} in (select {order} from {INTAKE})"}
-        ),
+        with present as ({_lines(table, columns, known)}),
         newest as (
             select distinct on (order_key, line_key, part_key, ordinal) *
             from present
             order by order_key, line_key, part_key, ordinal, load_id desc
         ),
-        arriving as ({lines % INTAKE})
+        arriving as ({_lines(table, columns, INTAKE)})
         select distinct arriving.order_key, arriving.line_key
         from arriving
         left join newest using (order_key, line_key, part_key, ordinal, digest)
         where newest.digest is null
         """  # noqa: S608
     )
-    is_changed = f"({order}, {line}) in (select order_key, line_key from changed)"
-    names = ", ".join([contents, "_load_id", "_file_number", "_row_number"])
+    is_changed = f"({order}, {line}) in (select order_key, line_key from changed)"  # noqa: S608
+    names = ", ".join([*map(identifier, columns), "_load_id", "_file_number", "_row_number"])
     writer.execute(
         f"insert into {raw(table)} ({names}) "  # noqa: S608
         f"select {names} from {INTAKE} where {is_changed}"
@@ -85,6 +64,35 @@ def move_changed(
     )
     writer.execute("drop table changed")
     return {int(row["_file_number"]): int(row["moved"]) for row in counted.to_pylist()}
+
+
+def _lines(table: SourceTable, columns: Sequence[str], relation: str) -> str:
+    """The distinct rows of a relation: their keys, and a digest of what they say."""
+    line = _line_key(table)
+    part = f"coalesce({identifier(table.part_column)}, '')" if table.part_column else "''"
+    return f"""
+        select
+            *,
+            row_number() over (
+                partition by load_id, order_key, line_key, part_key order by row_number
+            ) as ordinal
+        from (
+            select
+                _load_id as load_id,
+                {identifier(table.order_column)} as order_key,
+                {line} as line_key,
+                case when {line} = '' then {part} else '' end as part_key,
+                md5(row({", ".join(map(identifier, columns))})::text) as digest,
+                -- the same row twice in one load is one row, as in staging
+                min(_row_number) as row_number
+            from {relation}
+            group by 1, 2, 3, 4, 5
+        ) as distinct_rows
+    """  # noqa: S608 - names of our own raw table only
+
+
+def _line_key(table: SourceTable) -> str:
+    return f"coalesce({identifier(table.line_column)}, '')" if table.line_column else "''"
 
 
 def refuse_strangers(
@@ -104,10 +112,9 @@ def refuse_strangers(
         return
     arriving = raw(table) if is_first else INTAKE
     for number, name in file_names.items():
-        kinds = [
-            _shares(writer, arriving, raw(table), column, number, is_first)
-            for column in ("customer_id", "product_id")
-        ]
+        rows = f"{arriving} where _file_number = {number:d}"
+        others = f"{raw(table)} where {f'_file_number <> {number:d}' if is_first else 'true'}"
+        kinds = [_shares(writer, column, rows, others) for column in ("customer_id", "product_id")]
         known = [shares for shares in kinds if shares is not None]
         if known and not any(known):
             raise InputError(
@@ -118,25 +125,16 @@ def refuse_strangers(
             )
 
 
-def _shares(
-    writer: BulkWriter, arriving: str, present: str, column: str, number: int, is_first: bool
-) -> bool | None:
-    """Whether a file shares a value of the column with the rest; None where one has none."""
-    others = "_file_number <> $1" if is_first else "$1 = $1"
+def _shares(writer: BulkWriter, column: str, arriving: str, others: str) -> bool | None:
+    """Whether rows share a value of the column with others; None where one side has none."""
     row = writer.read(
         f"""
+        with arriving as (select {column} from {arriving} and {column} is not null),
+        others as (select {column} from {others} and {column} is not null)
         select
-            exists (
-                select from {arriving} where _file_number = $1 and {column} is not null
-            ) as is_given,
-            exists (select from {present} where {others} and {column} is not null) as is_held,
-            exists (
-                select from {arriving} as arriving
-                inner join (select {column} from {present} where {others}) as present
-                    using ({column})
-                where arriving._file_number = $1
-            ) as is_shared
-        """,  # noqa: S608 - tables and columns of our own
-        [number],
+            exists (select from arriving) as is_given,
+            exists (select from others) as is_held,
+            exists (select from arriving inner join others using ({column})) as is_shared
+        """  # noqa: S608 - tables and columns of our own
     ).to_pylist()[0]
     return bool(row["is_shared"]) if row["is_given"] and row["is_held"] else None

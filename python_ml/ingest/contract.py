@@ -181,18 +181,24 @@ def _value(column: Column, reading: Reading) -> str:
     if column.type == "text":
         return _text_value(plain, file_type)
     if column.type == "timestamp":
-        if file_type == "VARCHAR":
-            return iso_time(plain)
-        if file_type == "TIMESTAMP WITH TIME ZONE":
-            return f"case when isfinite({plain}) then make_timestamp(epoch_us({plain})) end"
-        if file_type.startswith(("TIMESTAMP", "DATE")):
-            return f"case when isfinite({plain}) then try_cast({plain} as timestamp) end"
-        return "cast(null as timestamp)"
+        return _time_value(plain, file_type)
     if file_type == "VARCHAR":
         return _value_of_text(column.type, plain, reading.decimal)
     if file_type.startswith(_NUMBERS):
         return f"try_cast({plain} as {duckdb_type(column.type)})"
     return f"cast(null as {duckdb_type(column.type)})"
+
+
+def _time_value(plain: str, file_type: str) -> str:
+    if file_type == "VARCHAR":
+        return iso_time(plain)
+    if file_type.startswith(("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")):
+        instant = f"try_cast({plain} as timestamptz)"
+        return f"case when isfinite({instant}) then make_timestamp(epoch_us({instant})) end"
+    if file_type.startswith(("TIMESTAMP", "DATE")):
+        time = f"try_cast({plain} as timestamp)"
+        return f"case when isfinite({time}) then {time} end"
+    return "cast(null as timestamp)"
 
 
 def _value_of_text(type_: str, text: str, decimal: Decimal) -> str:
@@ -247,9 +253,7 @@ def _flat_file_checks(reading: Reading) -> Iterator[str]:
     yield "when unit_price < 0 then 'unit_price is negative'"
     yield f"when abs(quantity * unit_price) >= {LARGEST_AMOUNT} then 'the amount is out of range'"
     if "discount" in reading.types:
-        yield (
-            "when discount < 0 or discount > 1 then 'discount is not a fraction from 0 to 1'"
-        )
+        yield ("when discount < 0 or discount > 1 then 'discount is not a fraction from 0 to 1'")
     if "returned" in reading.types:
         yield "when returned not in (0, 1) then 'returned is neither 1 nor 0 nor empty'"
     if "returned_at" in reading.types:

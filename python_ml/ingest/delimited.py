@@ -11,8 +11,10 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -68,17 +70,16 @@ def read_delimited(path: Path, dialect: Dialect, picks: Sequence[int]) -> Iterat
     InputError
         When a line is not in the file's encoding; the message names it.
     """
-    width = len(dialect.columns)
-    line = 1
-    to_skip = dialect.header_lines
+    splitter = _Splitter(dialect.delimiter, len(dialect.columns), picks)
+    line, to_skip = 1, dialect.header_lines
     waiting: list[str] = []
-    blocks = itertools.chain(_blocks(path, dialect.encoding), [None])
-    for block in blocks:
-        lines = waiting + (block or [])[to_skip if not waiting else 0 :]
-        if to_skip and block is not None:
-            line, to_skip = line + to_skip, 0
-        split = _split_plain(lines, dialect.delimiter, width, picks, line) if not waiting else None
-        chunk, used = split or _split_carefully(lines, dialect.delimiter, width, picks, line, block)
+    for block in itertools.chain(_blocks(path, dialect.encoding), [None]):
+        lines = waiting + (block or [])[to_skip:]
+        line, to_skip = line + to_skip, 0
+        try:
+            chunk, used = splitter.split(lines, line, is_last=block is None)
+        except UnicodeError:  # codecs like utf-7 let halves of characters through
+            raise _wrong_encoding(path, dialect.encoding) from None
         if chunk.given:
             yield chunk
         waiting = lines[used:]
@@ -88,17 +89,18 @@ def read_delimited(path: Path, dialect: Dialect, picks: Sequence[int]) -> Iterat
 def _without_mark(path: Path, encoding: str) -> str:
     """Let the byte order mark of UTF-8 be no part of the first column's name."""
     try:
-        codec = "".encode(encoding) is not None and encoding.lower().replace("_", "-")
+        "".encode(encoding)
     except (LookupError, UnicodeError):
         raise InputError(
-            f"There is no text encoding named {encoding!r}.",
+            f"{path}: there is no text encoding named {encoding!r}.",
             "Use --encoding utf-8, utf-16, latin-1 or cp1252.",
         ) from None
+    is_utf8 = encoding.lower().replace("_", "-") in ("utf-8", "utf8")
     with path.open("rb") as file:
         start = file.read(2)
-    if start in (b"\xff\xfe", b"\xfe\xff") and codec in ("utf-8", "utf8"):
+    if start in (b"\xff\xfe", b"\xfe\xff") and is_utf8:
         raise InputError(f"{path}: the text is UTF-16, not UTF-8.", "Add --encoding utf-16.")
-    return "utf-8-sig" if codec in ("utf-8", "utf8") else encoding
+    return "utf-8-sig" if is_utf8 else encoding
 
 
 def _blocks(path: Path, encoding: str) -> Iterator[list[str]]:
@@ -123,16 +125,20 @@ def _blocks(path: Path, encoding: str) -> Iterator[list[str]]:
 def _wrong_encoding(path: Path, encoding: str) -> InputError:
     name = "utf-8" if encoding == "utf-8-sig" else encoding
     where = str(path)
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        number = 0
-        while line := file.readline(LONGEST_LINE):
-            number += 1
+    with (
+        suppress(UnicodeError),  # UTF-16 without its mark is wrong from the start
+        path.open(encoding=encoding, errors="replace", newline="") as file,
+    ):
+        for number in itertools.count(1):
+            line = file.readline(LONGEST_LINE)
             if "\N{REPLACEMENT CHARACTER}" in line:
                 where = f"{path}, line {number}"
+            if not line or where != str(path):
                 break
     others = [other for other in ("utf-8", "cp1252", "latin-1", "utf-16") if other != name]
     return InputError(
-        f"{where}: the text is not {name}.", f"Add --encoding {others[0]} (or {', '.join(others[1:])})."
+        f"{where}: the text is not {name}.",
+        f"Add --encoding {others[0]} (or {', '.join(others[1:])}).",
     )
 
 
@@ -145,98 +151,104 @@ def _header(lines: list[str], delimiter: str) -> tuple[str, list[str], int] | No
     return delimiter, [name.lstrip("\ufeff") for name in names], reader.line_num
 
 
-def _split_plain(
-    lines: list[str], delimiter: str, width: int, picks: Sequence[int], first_line: int
-) -> tuple[Chunk, int] | None:
-    """Split lines without quotes, blanks or faults, quickly; None where there are any."""
-    text = "".join(lines)
-    if not text or '"' in text or len(max(lines, key=len)) > csv.field_size_limit():
-        return None
-    names = [str(position) for position in range(width)]
-    try:
-        table = arrow_csv.read_csv(
-            io.BytesIO(text.encode()),
-            read_options=arrow_csv.ReadOptions(
-                column_names=names, block_size=8 * len(text), use_threads=False
-            ),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, quote_char=False),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=[names[position] for position in picks],
-                strings_can_be_null=False,
-            ),
-        )
-    except (pa.ArrowInvalid, UnicodeError):
-        return None
-    if table.num_rows != len(lines):
-        return None
-    columns = [column.combine_chunks() for column in table.columns]
-    numbers = pa.array(range(first_line, first_line + len(lines)), pa.int64())
-    return Chunk(columns, numbers, []), len(lines)
+@dataclass(frozen=True)
+class _Splitter:
+    """Splits lines into the picked ones of so many columns."""
 
+    delimiter: str
+    width: int
+    picks: Sequence[int]
 
-def _split_carefully(
-    lines: list[str],
-    delimiter: str,
-    width: int,
-    picks: Sequence[int],
-    first_line: int,
-    block: list[str] | None,
-) -> tuple[Chunk, int]:
-    """Split lines one record at a time; the second value is how many lines were used up."""
-    rows: list[list[str]] = []
-    numbers: list[int] = []
-    malformed: list[BadRow] = []
-    start = 0
-    while start < len(lines):
-        fault, start = _read_records(lines, start, delimiter, width, rows, numbers)
-        if fault is None:
-            continue
-        if start < 0:  # the record may go on in the next block
-            start = -start - 1
-            if block is not None:
-                break
-        malformed.append(BadRow(first_line + start, lines[start].rstrip("\r\n"), fault))
-        start += 1
-    try:
-        columns = [pa.array([row[position] for row in rows], pa.string()) for position in picks]
-    except UnicodeError:  # codecs like utf-7 let halves of characters through
-        raise InputError(
-            f"Lines {first_line} to {first_line + start - 1} hold halves of characters.",
-            "Add the --encoding that the file was written in.",
-        ) from None
-    at = pa.array([first_line + number for number in numbers], pa.int64())
-    return Chunk(columns, at, malformed), start
+    def split(self, lines: list[str], first_line: int, is_last: bool) -> tuple[Chunk, int]:
+        """Split lines; the second value is how many of them were used up."""
+        columns = self._plain_columns(lines)
+        if columns is not None:
+            numbers = pa.array(range(first_line, first_line + len(lines)), pa.int64())
+            return Chunk(columns, numbers, []), len(lines)
+        return self._split_carefully(lines, first_line, is_last)
 
-
-def _read_records(
-    lines: list[str],
-    start: int,
-    delimiter: str,
-    width: int,
-    rows: list[list[str]],
-    numbers: list[int],
-) -> tuple[str | None, int]:
-    """Read records up to the first fault: what it is, and on which line its record starts.
-
-    The line is given as ``-line - 1`` where the lines end before the record does.
-    """
-    reader = csv.reader(itertools.islice(lines, start, None), delimiter=delimiter, strict=True)
-    done = 0
-    while True:
-        at = start + done
+    def _plain_columns(self, lines: list[str]) -> list[Any] | None:
+        """Split lines without quotes, blanks or faults, quickly; None where there are any."""
+        text = "".join(lines)
+        if not text or '"' in text or len(max(lines, key=len)) > csv.field_size_limit():
+            return None
+        names = [str(position) for position in range(self.width)]
         try:
-            row = next(reader)
-        except StopIteration:
-            return None, at
-        except csv.Error as error:
-            is_cut_off = start + reader.line_num == len(lines)
-            return f"malformed line: {error}", -at - 1 if is_cut_off else at
-        if len(lines[at]) > LONGEST_LINE:
-            return f"malformed line: longer than {LONGEST_LINE:,} characters", at
-        if len(row) == width:
-            rows.append(row)
-            numbers.append(at)
-        elif any(field.strip() for field in row) or len(row) > 1:
-            return f"malformed line: {len(row)} columns instead of {width}", at
-        done = reader.line_num
+            table = arrow_csv.read_csv(
+                io.BytesIO(text.encode()),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=names, block_size=8 * len(text), use_threads=False
+                ),
+                parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, quote_char=False),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=[names[position] for position in self.picks],
+                    strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if table.num_rows != len(lines):
+            return None
+        return [column.combine_chunks() for column in table.columns]
+
+    def _split_carefully(
+        self, lines: list[str], first_line: int, is_last: bool
+    ) -> tuple[Chunk, int]:
+        """Split lines record by record, passing over those that are none."""
+        records = _Records()
+        malformed: list[BadRow] = []
+        start = 0
+        while start < len(lines):
+            fault, start = self._read_records(lines, start, records)
+            if fault is None:
+                continue
+            if fault.is_cut_off and not is_last:
+                break  # the record may go on in the next block
+            malformed.append(BadRow(first_line + start, lines[start].rstrip("\r\n"), fault.reason))
+            start += 1
+        columns = [pa.array([row[i] for row in records.rows], pa.string()) for i in self.picks]
+        numbers = pa.array([first_line + start for start in records.starts], pa.int64())
+        return Chunk(columns, numbers, malformed), start
+
+    def _read_records(
+        self, lines: list[str], start: int, records: _Records
+    ) -> tuple[_Fault | None, int]:
+        """Read on up to the first fault: what it is, and on which line its record starts."""
+        rest = itertools.islice(lines, start, None)
+        reader = csv.reader(rest, delimiter=self.delimiter, strict=True)
+        while True:
+            at = start + reader.line_num
+            try:
+                row = next(reader)
+            except StopIteration:
+                return None, at
+            except csv.Error as error:
+                return _Fault(str(error), start + reader.line_num == len(lines)), at
+            if len(lines[at]) > LONGEST_LINE:
+                return _Fault(f"longer than {LONGEST_LINE:,} characters"), at
+            if len(row) == self.width:
+                records.rows.append(row)
+                records.starts.append(at)
+            elif len(row) > 1 or "".join(row).strip():
+                return _Fault(f"{len(row)} columns instead of {self.width}"), at
+
+
+@dataclass
+class _Records:
+    """Rows that could be split, and the lines that they start on."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Why a record could not be split, and whether the lines ended before it did."""
+
+    what: str
+    is_cut_off: bool = False
+
+    @property
+    def reason(self) -> str:
+        return f"malformed line: {self.what}"

@@ -9,7 +9,7 @@ changed: as a new version, beside the one that it corrects.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,28 +149,27 @@ def load(
     tables = source_tables(staging or source)
     files = _files_by_table(tables, paths)
     prepare(warehouse)
+    mapping = mapping or ColumnMapping()
     options = ReadOptions(encoding, date_order, decimal)
     with warehouse.bulk() as writer:
         writer.execute("select pg_advisory_xact_lock($1)", [LOAD_LOCK])
         _claim_shop(writer, source, staging or source)
-        known = _known_digests(writer)
-        fresh: dict[SourceTable, dict[str, Path]] = {}
-        already_loaded = []
-        for table, path in files:
-            digest = _digest(path, mapping or ColumnMapping(), options)
-            if (table.name, digest) in known:
-                already_loaded.append(path.name)
-            else:
-                known.add((table.name, digest))
-                fresh.setdefault(table, {})[digest] = path
+        fresh, already_loaded = _sort_out_known(writer, files, mapping, options)
         if not fresh:
-            return LoadReport(None, 0, 0, 0, 0, {}, tuple(already_loaded))
+            return LoadReport(None, 0, 0, 0, 0, {}, already_loaded)
         load_id = int(writer.value("select coalesce(max(load_id), 0) + 1 from raw.loads"))
         with RejectedRows(load_id) as rejected:
             files_loaded = _Load(
-                writer, source, mapping or ColumnMapping(), options, load_id, rejected, same_shop,
-                reject_threshold, on_progress,
-            ).run(fresh)  # fmt: skip
+                writer=writer,
+                source=source,
+                mapping=mapping,
+                options=options,
+                load_id=load_id,
+                rejected=rejected,
+                same_shop=same_shop,
+                threshold=reject_threshold,
+                on_progress=on_progress,
+            ).run(fresh)
             return LoadReport(
                 load_id,
                 given=sum(file.given for file in files_loaded),
@@ -178,7 +177,7 @@ def load(
                 rejected=rejected.count,
                 unchanged=sum(file.unchanged for file in files_loaded),
                 reasons=dict(rejected.reasons),
-                already_loaded=tuple(already_loaded),
+                already_loaded=already_loaded,
             )
 
 
@@ -217,52 +216,41 @@ class _LoadedFile:
     newest_before: datetime | None = None
 
 
+@dataclass
 class _Load:
     """One load, in the transaction of its writer."""
 
-    def __init__(
-        self,
-        writer: BulkWriter,
-        source: str,
-        mapping: ColumnMapping,
-        options: ReadOptions,
-        load_id: int,
-        rejected: RejectedRows,
-        same_shop: bool,
-        reject_threshold: float,
-        on_progress: Progress | None,
-    ) -> None:
-        self._writer = writer
-        self._source = source
-        self._mapping = mapping
-        self._options = options
-        self._load_id = load_id
-        self._rejected = rejected
-        self._same_shop = same_shop
-        self._threshold = reject_threshold
-        self._on_progress = on_progress
-        self._now = datetime.now(UTC).replace(tzinfo=None)
-        self._rows_at_most = 0
+    writer: BulkWriter
+    source: str
+    mapping: ColumnMapping
+    options: ReadOptions
+    load_id: int
+    rejected: RejectedRows
+    same_shop: bool
+    threshold: float
+    on_progress: Progress | None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
+    rows_at_most: int = 0
 
     def run(self, paths: dict[SourceTable, dict[str, Path]]) -> list[_LoadedFile]:
         planned = {table: self._plan(table, files) for table, files in paths.items()}
         files = [file for group in planned.values() for file in group]
-        self._rows_at_most = sum(file.plan.rows_at_most for file in files)
+        self.rows_at_most = sum(file.plan.rows_at_most for file in files)
         for table, group in planned.items():
             self._load_table(table, group)
         self._refuse_if_too_bad(sum(file.given for file in files))
-        self._writer.append("raw", "rejected_rows", self._rejected.reader())
-        self._writer.append("raw", "loads", self._loads_table(files))
+        self.writer.append("raw", "rejected_rows", self.rejected.reader())
+        self.writer.append("raw", "loads", self._loads_table(files))
         return files
 
     def _plan(self, table: SourceTable, paths: dict[str, Path]) -> list[_LoadedFile]:
-        options = self._options
+        options = self.options
         return [
             _LoadedFile(
                 plan_file(
                     path,
                     table,
-                    self._mapping,
+                    self.mapping,
                     encoding=options.encoding,
                     date_order=options.date_order,
                     decimal=options.decimal,
@@ -274,33 +262,33 @@ class _Load:
         ]
 
     def _load_table(self, table: SourceTable, files: list[_LoadedFile]) -> None:
-        attributes = [attribute.column_name for attribute in self._mapping.attributes]
+        attributes = [attribute.column_name for attribute in self.mapping.attributes]
         columns = [*(column.name for column in table.columns), *attributes]
-        is_first = not self._writer.value(
+        is_first = not self.writer.value(
             "select exists (select from raw.loads where table_name = $1)", [table.name]
         )
         self._create_table(table, attributes)
-        if table.is_flat_file and not self._same_shop:
+        if table.is_flat_file and not self.same_shop:
             self._refuse_other_columns(table, files)
         newest_before = None if is_first else self._newest_before(table)
         if not is_first:
-            create_intake(self._writer, table)
+            create_intake(self.writer, table)
         first_row = 1
         for file in files:
             file.newest_before = newest_before
             self._load_file(table, file, columns, is_first, first_row)
             first_row += file.given
-        if table.is_flat_file and not self._same_shop:
+        if table.is_flat_file and not self.same_shop:
             names = {file.number: file.plan.path.name for file in files}
-            refuse_strangers(self._writer, table, names, is_first)
+            refuse_strangers(self.writer, table, names, is_first)
         if not is_first:
-            moved = move_changed(self._writer, table, columns)
+            moved = move_changed(self.writer, table, columns)
             for file in files:
                 file.unchanged = file.loaded - moved.get(file.number, 0)
                 file.loaded = moved.get(file.number, 0)
 
     def _create_table(self, table: SourceTable, attributes: list[str]) -> None:
-        existing = self._writer.read(
+        existing = self.writer.read(
             "select column_name::text as name from information_schema.columns "
             "where table_schema = 'raw' and table_name = $1",
             [table.name],
@@ -309,7 +297,7 @@ class _Load:
         if existing and held != sorted(attributes):
             raise InputError(
                 f"This home was filled with the attributes {_listed(held)}, "
-                f"this load names {_listed(sorted(attributes))}.",
+                f"this load names {_listed(attributes)}.",
                 "Name the same attributes, or use another home with --home.",
             )
         if not existing:
@@ -317,11 +305,11 @@ class _Load:
             columns += [f"{identifier(name)} text" for name in attributes]
             columns += ["_load_id bigint not null", "_file_number integer not null"]
             columns += ["_row_number bigint not null"]
-            self._writer.execute(f"create table {raw(table)} ({', '.join(columns)})")
+            self.writer.execute(f"create table {raw(table)} ({', '.join(columns)})")
 
     def _refuse_other_columns(self, table: SourceTable, files: list[_LoadedFile]) -> None:
         """Refuse a file with other columns than those before: every order would seem changed."""
-        found = self._writer.read(
+        found = self.writer.read(
             "select columns_found from raw.loads where table_name = $1 "
             "order by load_id desc, file_number limit 1",
             [table.name],
@@ -332,7 +320,7 @@ class _Load:
                 here, there = set(_columns_found(file).split()), set(before.split())
                 raise InputError(
                     f"{file.plan.path} has other columns than what was loaded before: "
-                    f"missing {_listed(sorted(there - here))}, new {_listed(sorted(here - there))}.",
+                    f"missing {_listed(there - here)}, new {_listed(here - there)}.",
                     "Map the missing ones with --map, use another home with --home, "
                     "or add --same-shop to load it nonetheless.",
                 )
@@ -342,7 +330,7 @@ class _Load:
 
         An as-of date is a midnight at which only what happened before it was known.
         """
-        value = self._writer.value(
+        value = self.writer.value(
             "select greatest((select max(newest_in_file) from raw.loads where table_name = $1), "
             "(select max(as_of_date) - interval '1 microsecond' from raw.as_of_requests))",
             [table.name],
@@ -358,12 +346,12 @@ class _Load:
         first_row: int,
     ) -> None:
         schema = pa.schema([(name, pa.null()) for name in [*columns, *_OWN_COLUMNS]])
-        with read_file(file.plan, self._now.date().isoformat(), first_row) as rows:
+        with read_file(file.plan, self.now.date().isoformat(), first_row) as rows:
             batches = self._good_batches(table, file, rows)
             if is_first:
-                file.loaded = self._writer.append_batches("raw", table.name, schema.names, batches)
+                file.loaded = self.writer.append_batches("raw", table.name, schema.names, batches)
             else:
-                file.loaded = self._writer.append_batches(None, INTAKE, schema.names, batches)
+                file.loaded = self.writer.append_batches(None, INTAKE, schema.names, batches)
         if file.given == 0:
             raise InputError(f"{file.plan.path}: the file has no rows.", "Export it again.")
 
@@ -373,33 +361,33 @@ class _Load:
         for rows in stretches:
             file.given += rows.given
             file.rejected += len(rows.bad)
-            self._rejected.add(file.plan.path.name, rows.bad)
+            self.rejected.add(file.plan.path.name, rows.bad)
             self._refuse_if_hopeless()
             newest = pc.max(rows.good.column(table.time_column)).as_py()
             if newest is not None and (file.newest is None or newest > file.newest):
                 file.newest = newest
-            if self._on_progress is not None:
-                self._on_progress(file.plan.path.name, file.given)
+            if self.on_progress is not None:
+                self.on_progress(file.plan.path.name, file.given)
             count = rows.good.num_rows
-            good = rows.good.append_column("_load_id", pa.repeat(pa.scalar(self._load_id), count))
+            good = rows.good.append_column("_load_id", pa.repeat(pa.scalar(self.load_id), count))
             number = pa.repeat(pa.scalar(file.number, pa.int32()), count)
             yield from good.append_column("_file_number", number).to_batches()
 
     def _refuse_if_hopeless(self) -> None:
         """Stop reading when no good row to come could mend the share of bad ones."""
-        count = self._rejected.count
-        if count > self._threshold * (self._rows_at_most + count):
+        count = self.rejected.count
+        if count > self.threshold * (self.rows_at_most + count):
             raise self._too_bad(f"Already {count:,} rows break the contract")
 
     def _refuse_if_too_bad(self, given: int) -> None:
-        count = self._rejected.count
-        if count > self._threshold * given:
+        count = self.rejected.count
+        if count > self.threshold * given:
             raise self._too_bad(f"{count:,} of {given:,} rows break the contract")
 
     def _too_bad(self, what: str) -> InputError:
         return InputError(
-            f"{what} (more than {self._threshold:.3g} of them); nothing was loaded. The first:\n"
-            + "\n".join(self._rejected.examples),
+            f"{what} (more than {self.threshold:.3g} of them); nothing was loaded. The first:\n"
+            + "\n".join(self.rejected.examples),
             "Mend the file, map its columns with --map, "
             "or raise SMARTRETAIL_REJECT_THRESHOLD to load the rest.",
         )
@@ -407,8 +395,8 @@ class _Load:
     def _loads_table(self, files: list[_LoadedFile]) -> Any:
         rows = [
             {
-                "load_id": self._load_id,
-                "source": self._source,
+                "load_id": self.load_id,
+                "source": self.source,
                 "table_name": file.plan.table.name,
                 "file_number": file.number,
                 "file_name": file.plan.path.name,
@@ -418,7 +406,7 @@ class _Load:
                 "rows_loaded": file.loaded,
                 "rows_rejected": file.rejected,
                 "rows_unchanged": file.unchanged,
-                "loaded_at": self._now,
+                "loaded_at": self.now,
                 "newest_before": file.newest_before,
                 "newest_in_file": file.newest,
             }
@@ -438,9 +426,25 @@ def _claim_shop(writer: BulkWriter, source: str, staging: str) -> None:
         )
 
 
-def _known_digests(writer: BulkWriter) -> set[tuple[str, str]]:
+def _sort_out_known(
+    writer: BulkWriter,
+    files: Sequence[tuple[SourceTable, Path]],
+    mapping: ColumnMapping,
+    options: ReadOptions,
+) -> tuple[dict[SourceTable, dict[str, Path]], tuple[str, ...]]:
+    """Find new files, by table and digest, and the names of those that were loaded before."""
     rows = writer.read("select table_name, file_digest from raw.loads").to_pylist()
-    return {(str(row["table_name"]), str(row["file_digest"])) for row in rows}
+    known = {(row["table_name"], row["file_digest"]) for row in rows}
+    fresh: dict[SourceTable, dict[str, Path]] = {}
+    already_loaded = []
+    for table, path in files:
+        digest = _digest(path, mapping, options)
+        if (table.name, digest) in known:
+            already_loaded.append(path.name)
+        else:
+            known.add((table.name, digest))
+            fresh.setdefault(table, {})[digest] = path
+    return fresh, tuple(already_loaded)
 
 
 def _files_by_table(
@@ -460,6 +464,8 @@ def _files_by_table(
                 f"Its files are named {patterns}.",
             )
         files.append((fitting[0], path))
+    if not files:
+        raise InputError("There is nothing to load.", "Add --path FILE_OR_FOLDER.")
     for _, path in files:
         if not path.is_file():
             what = "not a file" if path.exists() else "no such file"
@@ -494,5 +500,5 @@ def _columns_found(file: _LoadedFile) -> str:
     return " ".join(file.plan.contract_columns)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

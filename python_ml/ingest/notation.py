@@ -100,15 +100,19 @@ class NumberVotes:
     @property
     def query(self) -> str:
         """Counts the votes among ``cells``."""
-        numbers = " union all ".join(f"select {quoted(c)} as number from cells" for c in self.columns)
+        numbers = " union all ".join(
+            f"select {quoted(c)} as number from cells"
+            for c in self.columns  # noqa: S608
+        )
         comma = r"[+-]?(\d+,(\d{1,2}|\d{4,})|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|0+,\d+)"
         point = r"[+-]?(\d*\.(\d{1,2}|\d{4,})|\d{4,}\.\d{3}|\d{1,3}(,\d{3})+\.\d+|0*\.\d+)"
+        either = r"[+-]?\d{1,3},\d{3}"
         return f""",
             numbers as ({numbers})
             select
                 count(*) filter (where regexp_full_match(number, '{comma}')) as comma,
                 count(*) filter (where regexp_full_match(number, '{point}')) as point,
-                count(*) filter (where regexp_full_match(number, '[+-]?\\d{{1,3}},\\d{{3}}')) as either
+                count(*) filter (where regexp_full_match(number, '{either}')) as either
             from numbers
         """  # noqa: S608 - columns of our own
 

@@ -125,9 +125,9 @@ def plan_file(
         rows_at_most = path.stat().st_size // max(1, len(columns)) + 1
         schema = pa.schema([(name, pa.string()) for name in columns])
     positions, attributes = _match_columns(path, table, mapping, columns)
-    types = _duckdb_types(path, schema, positions)
-    plan = FilePlan(path, table, positions, attributes, dialect, rows_at_most, Reading(types))
     with _duckdb() as connection:
+        types = _duckdb_types(connection, path, schema, positions)
+        plan = FilePlan(path, table, positions, attributes, dialect, rows_at_most, Reading(types))
         return replace(plan, reading=_reading(connection, plan, date_order, decimal))
 
 
@@ -217,7 +217,9 @@ def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
     if value is not None and value not in choices:
-        raise InputError(f"{flag} {value}: not understood.", f"Write {flag} {' or '.join(choices)}.")
+        raise InputError(
+            f"{flag} {value}: not understood.", f"Write {flag} {' or '.join(choices)}."
+        )
 
 
 def _is_parquet(path: Path) -> bool:
@@ -299,21 +301,23 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace(" ", "_")
 
 
-def _duckdb_types(path: Path, schema: Any, positions: dict[str, int]) -> dict[str, str]:
+def _duckdb_types(
+    connection: duckdb.DuckDBPyConnection, path: Path, schema: Any, positions: dict[str, int]
+) -> dict[str, str]:
     """The type that each column has for DuckDB; nested ones are refused."""
     fields = [schema.field(place) for place in positions.values()]
-    empty = pa.table([_trimmed(_empty(field.type)) for field in fields], names=list(positions))
-    with _duckdb() as connection:
-        try:
-            connection.register("given", empty)
-            described = connection.execute("select * from given").description or []
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise _unreadable(path, error) from None
+    try:
+        empty = pa.table([_trimmed(_empty(field.type)) for field in fields], names=list(positions))
+        connection.register("given", empty)
+        described = connection.execute("select * from given").description or []
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
     types = {str(column[0]): str(column[1]) for column in described}
     for name, place in positions.items():
         if types[name].startswith(_NESTED) or types[name].endswith("]"):
+            theirs = schema.field(place).name
             raise InputError(
-                f"{path}: the column {schema.field(place).name!r} holds several values in one cell.",
+                f"{path}: the column {theirs!r} holds several values in one cell.",
                 "Export one value per cell.",
             )
     return types
@@ -336,7 +340,7 @@ def _reading(
     numbers = NumberVotes(
         [name for name in texts if types.get(name) == "double precision"], decimal
     )
-    votes = [*dates, numbers]
+    votes: list[DateVotes | NumberVotes] = [*dates, numbers]
     cells = ", ".join(f"nullif({quoted(name)}, '') as {quoted(name)}" for name in texts)
     for chunk in plan.chunks() if texts else ():
         given = _as_table(plan, chunk, 1)

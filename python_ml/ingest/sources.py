@@ -151,7 +151,9 @@ class ColumnMapping:
                     "Write THEIRS=OURS, for instance --map InvoiceDate=ordered_at.",
                 )
             if theirs in renames or ours in renames.values():
-                raise InputError(f"--map {text}: a column is mapped twice.", "Map each column once.")
+                raise InputError(
+                    f"--map {text}: a column is mapped twice.", "Map each column once."
+                )
             renames[theirs] = ours
         parsed = tuple(dict.fromkeys(Attribute.parse(text) for text in attributes))
         names = [attribute.column_name for attribute in parsed]

@@ -19,7 +19,7 @@ import psycopg
 from python_ml.errors import BusyError, InputError
 from python_ml.warehouse.postgres import PUBLISH_LOCK, Warehouse
 
-Event = Literal["scored", "checked", "published", "refused", "skipped", "rolled_back"]
+Event = Literal["scored", "checking", "checked", "published", "refused", "skipped", "rolled_back"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Rows move as Arrow in both directions. Nothing outside this package opens a conn
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -73,7 +73,9 @@ class BulkWriter:
                 "The table was made by another version; run `smartretail doctor`.",
             )
         converted = _Converted(batches, target)
-        where = {"temporary": True} if schema is None else {"db_schema_name": schema}
+        where: dict[str, Any] = (
+            {"temporary": True} if schema is None else {"db_schema_name": schema}
+        )
         reader = pa.RecordBatchReader.from_batches(target, iter(converted))
         try:
             with self._connection.cursor() as cursor:
@@ -172,8 +174,13 @@ class Warehouse:
                 f"Cannot connect to {self!r}: {_first_line(error)}",
                 "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
             ) from None
-        with connection:
-            yield connection
+        try:
+            with connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            if connection.broken or isinstance(error, psycopg.errors.DiskFull):
+                raise self._lost(error) from None
+            raise
 
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read the result of one query as Arrow; parameters are ``$1``, ``$2`` ..."""
@@ -197,7 +204,8 @@ class Warehouse:
             try:
                 yield BulkWriter(connection)
             except BaseException:
-                connection.rollback()
+                with suppress(adbc_driver_manager.OperationalError):  # lost: it rolls back itself
+                    connection.rollback()
                 raise
             connection.commit()
 
@@ -205,7 +213,7 @@ class Warehouse:
         """Whether a table or view is there."""
         with self.connect() as connection:
             found = connection.execute(
-                "select to_regclass(%s)", (f'"{schema}"."{name}"',)
+                "select to_regclass(%s)", (f"{identifier(schema)}.{identifier(name)}",)
             ).fetchone()
         return found is not None and found[0] is not None
 
@@ -218,8 +226,18 @@ class Warehouse:
                 f"Cannot connect to {self!r}: {_first_line(error)}",
                 "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
             ) from None
-        with connection:
-            yield connection
+        try:
+            with connection:
+                yield connection
+        except adbc_driver_manager.OperationalError as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> WarehouseError:
+        return WarehouseError(
+            f"The connection to {self!r} was lost: {_first_line(error)}",
+            "Nothing of this step was kept. Look at the server with `smartretail db status`, "
+            "then do it again.",
+        )
 
 
 def identifier(name: str) -> str:

@@ -11,15 +11,7 @@ events as (
 
 ),
 
-published_runs as (
-
-    select distinct run_id
-    from events
-    where event = 'published'
-
-),
-
-newest_events as (
+newest_events_of_runs as (
 
     select
         run_id,
@@ -29,24 +21,13 @@ newest_events as (
 
 ),
 
-refused_runs as (
-
-    select events.run_id
-    from events
-    inner join newest_events
-        on
-            events.run_id = newest_events.run_id
-            and events.event_number = newest_events.event_number
-    where events.event = 'refused'
-
-),
-
-newest_runs as (
+newest_checks_of_predictions as (
 
     select
         prediction,
-        max(created_at) as created_at
-    from runs
+        max(event_number) as event_number
+    from events
+    where event = 'checking'
     group by 1
 
 ),
@@ -60,14 +41,11 @@ final as (
         runs.horizon_days,
         runs.row_count,
         runs.created_at
-    from runs
-    inner join newest_runs on runs.prediction = newest_runs.prediction
-    left join published_runs on runs.run_id = published_runs.run_id
-    left join refused_runs on runs.run_id = refused_runs.run_id
-    where
-        published_runs.run_id is null
-        -- a refused run may be tried again until a newer one has taken its place
-        and (refused_runs.run_id is null or runs.created_at = newest_runs.created_at)
+    from newest_checks_of_predictions
+    -- a check that ended, well or not, is no longer the newest event of its run
+    inner join newest_events_of_runs
+        on newest_checks_of_predictions.event_number = newest_events_of_runs.event_number
+    inner join runs on newest_events_of_runs.run_id = runs.run_id
 
 )
 

@@ -14,28 +14,26 @@ returns as (
 
 ),
 
-first_versions as (
+versions as (
 
     select
         line_key,
-        min(known_at) as known_at
+        quantity,
+        row_number() over (
+            partition by line_key order by known_at asc, load_id desc, row_number desc
+        ) as version_number
     from shop_lines
     where line_key in (select returns.line_key from returns)
-    group by 1
 
 ),
 
 sent_back as (
 
     select
-        returns.line_key as return_key,
-        -sum(returns.quantity) as quantity
-    from returns
-    inner join first_versions
-        on
-            returns.line_key = first_versions.line_key
-            and returns.known_at = first_versions.known_at
-    group by 1
+        line_key as return_key,
+        -quantity as quantity
+    from versions
+    where version_number = 1 and quantity < 0
 
 ),
 
@@ -45,7 +43,7 @@ accounted as (
         return_key,
         sum(quantity) as quantity
     from {{ ref('int_return_matches') }}
-    group by 1
+    group by return_key
 
 )
 
