@@ -12,6 +12,7 @@ import pytest
 
 from python_ml.pipeline import Pipeline
 from python_ml.settings import load_settings
+from python_ml.warehouse.dbt import run_dbt
 from tests.conftest import MakePipeline
 from tests.test_road import rows, smartretail
 
@@ -109,6 +110,13 @@ def test_a_return_never_precedes_its_purchase(shop: Pipeline) -> None:
     assert rows(
         shop, "select count(*) from intermediate.int_returns where returned_on < ordered_on"
     ) == [(0,)]
+
+
+def test_the_unit_tests_of_this_source_pass(shop: Pipeline) -> None:
+    nodes = run_dbt(
+        shop.settings, shop.warehouse, "online_retail", ["test", "--select", "test_type:unit"]
+    )
+    assert any("online_retail" in node.unique_id for node in nodes)
 
 
 def test_memory_stays_bounded(shop: Pipeline) -> None:

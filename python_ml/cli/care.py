@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +22,7 @@ from python_ml.cli.look import Format
 from python_ml.errors import InputError
 from python_ml.forgetting.forget import find_customer, forget
 from python_ml.ingest.demo import DemoShop, write_demo_shop
+from python_ml.ingest.demo.rows import ORDER_LINES_SCHEMA
 from python_ml.pipeline import DEMO_MAPPING
 from python_ml.predictions import get_prediction
 from python_ml.reporting.doctor import examine
@@ -47,6 +50,7 @@ def demo_data(
     Example: smartretail demo-data --customers 20000 --years 4 --out demo --oracle
     """
     shop = DemoShop(customers=customers, years=years, seed=seed)
+    _refuse_other_file(out_dir / "order_lines.parquet")
     files = write_demo_shop(shop, out_dir, with_oracle=oracle)
     out.print(
         f"{files.order_lines}: {files.rows:,} order lines of {customers:,} customers, "
@@ -60,7 +64,8 @@ def demo_data(
                 soft_wrap=True, highlight=False, markup=False,
             )  # fmt: skip
     attributes = " ".join(
-        f"--attribute {attribute.entity}:{attribute.origin}" for attribute in DEMO_MAPPING.attributes
+        f"--attribute {attribute.entity}:{attribute.origin}"
+        for attribute in DEMO_MAPPING.attributes
     )
     typer.echo(
         "\nUse it: smartretail run --source order_lines "
@@ -177,5 +182,15 @@ def forget_customer(
         typer.echo(f"Left: {line}")
 
 
-def _refuse_foreign_file(path: Path) -> None:
-    raise InputError(f"{path} is there already.", "Name another folder.")
+def _refuse_other_file(path: Path) -> None:
+    """Write over a demo shop, never over a shop's own file of that name."""
+    if not path.exists():
+        return
+    try:
+        is_demo = pq.read_schema(path).equals(ORDER_LINES_SCHEMA)
+    except (pa.ArrowException, OSError):
+        is_demo = False
+    if not is_demo:
+        raise InputError(
+            f"{path} is there already and is no demo shop.", "Name another folder with --out."
+        )

@@ -17,7 +17,7 @@ from python_ml.forgetting.files import (
     files_naming,
     sealed_files,
 )
-from python_ml.forgetting.register import Forgotten, digest_of, own_salt, read_forgotten
+from python_ml.forgetting.register import digest_of, own_salt, read_forgotten
 from python_ml.forgetting.tables import Table, count_rows, delete_rows, list_tables, rewrite_tables
 from python_ml.forgetting.write_ahead_log import drop_log
 from python_ml.ingest.load import LOAD_LOCK
@@ -119,34 +119,30 @@ def forget(pipeline: Pipeline, customer_id: str) -> Report:
         settings = pipeline.settings
         _keep_loads_out(connection, settings.lock_wait_seconds)
         server = None if settings.database_url else EmbeddedServer(settings.home)
-        server_dir = server.data_dir if server else settings.home / "postgres"
         traces = Traces(customer_id, _orders_of(connection, customer_id))
         # files first: the rows still say which orders were the customer's
-        files = clean_files(settings.home, server_dir, traces)
+        files = clean_files(settings.home, _server_dir(settings.home, server), traces)
         digest = digest_of(own_salt(settings.home), customer_id)
         deleted = delete_rows(connection, customer_id, digest)
         rewrite_tables(connection, settings.lock_wait_seconds)
         is_log_dropped = drop_log(connection, is_ours=server is not None)
         files += _clean_server_logs(server, traces)
-        left = _left(pipeline, server, server_dir, traces, found, is_log_dropped)
+        left = _left(settings.home, server, traces, found, is_log_dropped)
     return Report({str(table): count for table, count in deleted.items()}, tuple(files), left)
-
-
-def forgotten_of(pipeline: Pipeline) -> Forgotten:
-    """The customers that a home has forgotten."""
-    return read_forgotten(pipeline.warehouse.read, pipeline.settings.home)
 
 
 def _has_database(settings: Settings) -> bool:
     """Whether there is anything to look into: asking must not make a database."""
-    return settings.database_url is not None or EmbeddedServer(settings.home).status().port is not None
+    return (
+        settings.database_url is not None or EmbeddedServer(settings.home).status().port is not None
+    )
 
 
 def _unknown(customer_id: str, settings: Settings) -> InputError:
     return InputError(
         f"No customer {customer_id!r} is known in {settings.home}; nothing was changed.",
         "Look the id up, exactly as it is written: "
-        'smartretail query "select distinct customer_id from raw.order_lines"',
+        'smartretail query "select customer_id from marts.customers"',
     )
 
 
@@ -179,6 +175,11 @@ def _order_ids(connection: Connection, table: Table, customer_id: str) -> set[st
     return {str(row[0]) for row in connection.execute(query, {"id": customer_id}).fetchall()}
 
 
+def _server_dir(home: Path, server: EmbeddedServer | None) -> Path:
+    """The data folder, which is cleaned from within: no file of it is ever touched."""
+    return server.data_dir if server else home / "postgres" / "data"
+
+
 def _clean_server_logs(server: EmbeddedServer | None, traces: Traces) -> list[Path]:
     """The server's log, which may lie outside the home."""
     if server is None:
@@ -192,15 +193,13 @@ def _clean_server_logs(server: EmbeddedServer | None, traces: Traces) -> list[Pa
 
 
 def _left(
-    pipeline: Pipeline,
+    home: Path,
     server: EmbeddedServer | None,
-    server_dir: Path,
     traces: Traces,
     found: Found,
     is_log_dropped: bool,
 ) -> tuple[str, ...]:
     """Look again, and say what may still hold the customer."""
-    home = pipeline.settings.home
     left = [
         f"{name} is not a table of this project: {count:,} rows of the customer stay in it."
         for name, count in sorted(found.others.items())
@@ -215,8 +214,12 @@ def _left(
             "The write-ahead log still holds old pages: run the same command again after "
             "`smartretail db stop && smartretail db start`."
         )
-    left += [f"{path} still holds the id: look at it." for path in
-             files_naming(home, server_dir, traces)]
-    left += [f"{path} cannot be searched: delete it, or make it anew." for path in
-             sealed_files(home, server_dir)]
+    server_dir = _server_dir(home, server)
+    left += [
+        f"{path} still holds the id: look at it." for path in files_naming(home, server_dir, traces)
+    ]
+    left += [
+        f"{path} cannot be searched: delete it, or make it anew."
+        for path in sealed_files(home, server_dir)
+    ]
     return tuple(left)

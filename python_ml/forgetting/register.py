@@ -106,8 +106,8 @@ def read_forgotten(read: Read, home: Path) -> Forgotten:
             f"This home has forgotten customers, and {path} is "
             + ("missing" if not salt else "not the one that they were recorded with")
             + ": a load could bring them back without anybody noticing.",
-            f"Bring {path} back from a backup. If there is none: `delete from raw.forgotten` in "
-            "`smartretail db shell`, then `smartretail forget` those customers again.",
+            f"Bring {path} back from a backup. If there is none, empty raw.forgotten in "
+            "`smartretail db shell`; customers who come back are then to be forgotten again.",
         )
     return Forgotten(salt, frozenset(str(digest) for digest in held))
 

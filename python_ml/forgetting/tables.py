@@ -117,7 +117,8 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
         connection.execute(CREATE_REGISTER.encode())
         connection.execute(
             "insert into raw.forgotten select %(now)s, %(rows)s, %(digest)s "
-            "where %(rows)s > 0 or not exists (select from raw.forgotten where digest = %(digest)s)",
+            "where %(rows)s > 0 "
+            "or not exists (select from raw.forgotten where digest = %(digest)s)",
             {"now": utc_now(), "rows": sum(deleted.values()), "digest": digest},
         )
         connection.execute("drop table forgotten_orders")
@@ -231,10 +232,8 @@ def _note_orders(connection: Connection, tables: list[Table], customer_id: str) 
         )
 
 
-def _correct_announced_rows(
-    connection: Connection, tables: list[Table], customer_id: str
-) -> None:
-    """Let each run announce the rows that it will have: the test before publishing compares them."""
+def _correct_announced_rows(connection: Connection, tables: list[Table], customer_id: str) -> None:
+    """Let each run announce the rows that it will have: a test before publishing compares them."""
     by_name = {str(table): table for table in tables}
     if "predictions.runs" not in by_name:
         return

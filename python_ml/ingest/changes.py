@@ -30,26 +30,30 @@ def move_changed(writer: BulkWriter, table: SourceTable, columns: Sequence[str])
     """Append the rows of the intake that are new or differ, and count them by file number.
 
     A line with a number of its own comes alone. Where lines have none, an order is the unit: its
-    lines can only be told apart by their place, so that they come together or not at all.
+    lines can only be told apart by their place, so that they come together or not at all. The same
+    rows in another sequence, or more than once, are the same rows.
     """
     writer.execute(f"analyze {INTAKE}")
     order, line = identifier(table.order_column), _line_key(table)
     known = f"{raw(table)} where {order} in (select {order} from {INTAKE})"  # noqa: S608
     writer.execute(
-        # names of our own raw table only
         f"""
         create temporary table changed on commit drop as
-        with present as ({_lines(table, columns, known)}),
-        newest as (
-            select distinct on (order_key, line_key, part_key, ordinal) *
+        with arriving as ({_digests(table, columns, INTAKE)}),
+        present as ({_digests(table, columns, known)}),
+        newest as (select line_digest, max(load_id) as load_id from present group by line_digest),
+        current_rows as (
+            select line_digest, row_digest
             from present
-            order by order_key, line_key, part_key, ordinal, load_id desc
-        ),
-        arriving as ({_lines(table, columns, INTAKE)})
-        select distinct arriving.order_key, arriving.line_key
+            inner join newest using (line_digest, load_id)
+        )
+        select distinct order_key, line_key
         from arriving
-        left join newest using (order_key, line_key, part_key, ordinal, digest)
-        where newest.digest is null
+        where not exists (
+            select from current_rows
+            where current_rows.line_digest = arriving.line_digest
+                and current_rows.row_digest = arriving.row_digest
+        )
         """  # noqa: S608
     )
     is_changed = f"({order}, {line}) in (select order_key, line_key from changed)"  # noqa: S608
@@ -66,28 +70,20 @@ def move_changed(writer: BulkWriter, table: SourceTable, columns: Sequence[str])
     return {int(row["_file_number"]): int(row["moved"]) for row in counted.to_pylist()}
 
 
-def _lines(table: SourceTable, columns: Sequence[str], relation: str) -> str:
-    """The distinct rows of a relation: their keys, and a digest of what they say."""
-    line = _line_key(table)
+def _digests(table: SourceTable, columns: Sequence[str], relation: str) -> str:
+    """The rows of a relation: which line each of them is, and what it says, as digests."""
+    order, line = identifier(table.order_column), _line_key(table)
     part = f"coalesce({identifier(table.part_column)}, '')" if table.part_column else "''"
+    contents = ", ".join(map(identifier, columns))
     return f"""
         select
-            *,
-            row_number() over (
-                partition by load_id, order_key, line_key, part_key order by row_number
-            ) as ordinal
-        from (
-            select
-                _load_id as load_id,
-                {identifier(table.order_column)} as order_key,
-                {line} as line_key,
-                case when {line} = '' then {part} else '' end as part_key,
-                md5(row({", ".join(map(identifier, columns))})::text) as digest,
-                -- the same row twice in one load is one row, as in staging
-                min(_row_number) as row_number
-            from {relation}
-            group by 1, 2, 3, 4, 5
-        ) as distinct_rows
+            {order} as order_key,
+            {line} as line_key,
+            _load_id as load_id,
+            md5(row({order}, {line}, case when {line} = '' then {part} end)::text)::uuid
+                as line_digest,
+            md5(row({contents})::text)::uuid as row_digest
+        from {relation}
     """  # noqa: S608 - names of our own raw table only
 
 

@@ -101,8 +101,8 @@ class NumberVotes:
     def query(self) -> str:
         """Counts the votes among ``cells``."""
         numbers = " union all ".join(
-            f"select {quoted(c)} as number from cells"
-            for c in self.columns  # noqa: S608
+            f"select {name} as number from cells"  # noqa: S608
+            for name in map(quoted, self.columns)
         )
         comma = r"[+-]?(\d+,(\d{1,2}|\d{4,})|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|0+,\d+)"
         point = r"[+-]?(\d*\.(\d{1,2}|\d{4,})|\d{4,}\.\d{3}|\d{1,3}(,\d{3})+\.\d+|0*\.\d+)"

@@ -219,7 +219,7 @@ def train(
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
     say(f"Refitting {chosen} on every matured date")
-    final = _sampled(spec, frame).with_newest(newest)
+    final = _sampled(frame, spec.max_training_rows).with_newest(newest)
     published = runner.refit(final, test, chosen, levels[chosen])
     latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
     return TrainingResult(
@@ -268,10 +268,8 @@ def _origins(
     )
 
 
-def _sampled(spec: PredictionSpec, frame: TrainingFrame) -> TrainingFrame:
-    if len(frame) <= spec.max_training_rows:
-        return frame
-    return frame.rows(sample_customers(frame, spec.max_training_rows))
+def _sampled(frame: TrainingFrame, most_rows: int) -> TrainingFrame:
+    return frame if len(frame) <= most_rows else frame.rows(sample_customers(frame, most_rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,7 +285,11 @@ class _Runner:
     def run(self, frame: TrainingFrame, split: Split) -> _Round:
         """Fit every eligible recipe on the training rows, predict the test rows."""
         test = frame.rows(split.test)
-        train_rows = _sampled(self.spec, frame.rows(split.train))
+        # earlier origins only rank recipes, which takes fewer rows than a good model does
+        most_rows = (
+            self.spec.max_training_rows if split.role == "test" else self.spec.max_origin_rows
+        )
+        train_rows = _sampled(frame.rows(split.train), most_rows)
         if split.level_tested:
             train_rows = train_rows.with_newest(test.features)
         fitted: dict[str, FittedModel] = {}

@@ -38,6 +38,8 @@ class PredictionSpec:
         Rolling origins that recipes are chosen on.
     max_training_rows
         Above it, whole customers are sampled.
+    max_origin_rows
+        The same for each rolling origin that recipes are chosen on.
     bootstrap_rounds
         Draws behind each interval.
     """
@@ -52,6 +54,7 @@ class PredictionSpec:
     min_gain: float = 0.001
     most_origins: int = 4
     max_training_rows: int = 400_000
+    max_origin_rows: int = 20_000
     bootstrap_rounds: int = 200
 
     def __post_init__(self) -> None:

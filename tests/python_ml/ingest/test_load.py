@@ -398,13 +398,16 @@ def test_without_line_numbers_an_order_is_the_unit(
                                                       (2, "O1"), (2, "O1")]  # fmt: skip
 
 
-def test_unnumbered_lines_of_one_product_are_told_apart_by_their_place(
+def test_unnumbered_lines_of_one_product_are_compared_together(
     load_rows: Callable[..., LoadReport],
 ) -> None:
     order = [line(1, quantity=quantity) for quantity in "123"]
     load_rows(order, columns=UNNUMBERED)
     assert load_rows([*order, line(2)], "same.csv", UNNUMBERED).loaded == 1
-    assert load_rows([*reversed(order)], "moved.csv", UNNUMBERED).loaded == 3
+    assert load_rows([*reversed(order)], "turned_round.csv", UNNUMBERED).loaded == 0
+    assert load_rows([*order[:2], line(1, quantity="4")], "corrected.csv", UNNUMBERED).loaded == 3
+    assert load_rows([*order], "reverted.csv", UNNUMBERED).already_loaded == ("reverted.csv",)
+    assert load_rows([*order, line(3)], "reverted.csv", UNNUMBERED).loaded == 4
 
 
 def test_the_same_row_twice_is_not_a_change(load_rows: Callable[..., LoadReport]) -> None:

@@ -1,0 +1,389 @@
+"""Looking a home over: what it holds, what is amiss, and the command that mends it.
+
+Nothing is started, made or changed here, and no password is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from python_ml.errors import BuildError, SmartRetailError
+from python_ml.forgetting.register import read_forgotten
+from python_ml.predictions import all_predictions
+from python_ml.settings import Settings
+from python_ml.training.bundle import load_bundle
+from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
+from python_ml.warehouse.ledger import in_force, list_runs
+from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.server import EmbeddedServer
+
+LIBRARIES = (
+    "dbt-core", "dbt-postgres", "duckdb", "lightgbm", "numpy", "pandas", "prefect", "psycopg",
+    "pyarrow", "scikit-learn",
+)  # fmt: skip
+LANDING = ("runs", "run_events", "metrics", "importances", "feature_builds")
+"""What dbt creates in ``predictions`` beside one table of scores per prediction."""
+
+LEAST_FREE_BYTES = 1024**3
+_OLDEST_PYTHON, _FIRST_UNTRIED_PYTHON = (3, 11), (3, 14)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of what there is."""
+
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is amiss, and the command that mends it."""
+
+    what: str
+    mend: str
+
+
+@dataclass
+class Diagnosis:
+    """All that was found."""
+
+    facts: list[Fact] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def say(self, topic: str, text: str) -> None:
+        """Add a fact."""
+        self.facts.append(Fact(topic, text))
+
+    def amiss(self, what: str, mend: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(" ".join(what.split()), " ".join(mend.split())))
+
+
+def examine(settings: Settings) -> Diagnosis:
+    """Look over a home, whatever state it is in."""
+    found = Diagnosis()
+    _versions(found)
+    _home(found, settings)
+    warehouse = _database(found, settings)
+    if warehouse is not None:
+        checks: tuple[Callable[[Diagnosis, Settings, Warehouse], None], ...] = (
+            _shop, _landing, _built, _in_force,
+        )  # fmt: skip
+        for check in checks:
+            _guarded(check, found, settings, warehouse)
+    _bundles(found, settings, warehouse)
+    return found
+
+
+def _guarded(
+    check: Callable[[Diagnosis, Settings, Warehouse], None],
+    found: Diagnosis,
+    settings: Settings,
+    warehouse: Warehouse,
+) -> None:
+    """Let one check that fails be a finding, and the others go on."""
+    try:
+        check(found, settings, warehouse)
+    except SmartRetailError as error:
+        found.amiss(error.message, error.hint or "See `smartretail --help`.")
+    except psycopg.Error as error:
+        reason = str(error).strip().partition("\n")[0]
+        found.amiss(f"The database refuses to be read: {reason}.", "See `smartretail db status`.")
+
+
+def _versions(found: Diagnosis) -> None:
+    found.say(
+        "versions", f"smartretail {_version('smartretail')}, Python {platform.python_version()}"
+    )
+    named = [f"{name} {_version(name)}" for name in LIBRARIES]
+    half = (len(named) + 1) // 2
+    found.say("versions", ", ".join(named[:half]))
+    found.say("versions", ", ".join(named[half:]))
+    for name in LIBRARIES:
+        if _version(name) == "missing":
+            found.amiss(f"The library {name} is not installed.", "make run, or pip install it.")
+    if not _OLDEST_PYTHON <= sys.version_info[:2] < _FIRST_UNTRIED_PYTHON:
+        found.amiss(
+            f"Python {platform.python_version()} is not supported.", "Use Python 3.11 to 3.13."
+        )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _home(found: Diagnosis, settings: Settings) -> None:
+    home = settings.home
+    found.say("home", str(home) + ("" if home.is_dir() else " (not there yet)"))
+    present = next(folder for folder in (home, *home.parents) if folder.is_dir())
+    free = shutil.disk_usage(present).free
+    found.say("home", f"{_size(free)} free on its disk")
+    if free < LEAST_FREE_BYTES:
+        found.amiss(f"Only {_size(free)} are free on the disk of {home}.", "Make room there.")
+    if home.is_dir() and not os.access(home, os.W_OK | os.X_OK):
+        found.amiss(f"You may not write to {home}.", "Run as its owner, or choose another --home.")
+
+
+def _database(found: Diagnosis, settings: Settings) -> Warehouse | None:
+    """Say which server there is; return it when it can be asked."""
+    if settings.database_url is not None:
+        return _outside_server(found, Warehouse(settings.database_url.get_secret_value()))
+    try:
+        server = EmbeddedServer(settings.home)
+        status = server.status()
+    except SmartRetailError as error:
+        found.amiss(error.message, error.hint or "See `smartretail db status`.")
+        return None
+    size = f"{_size(status.size_bytes)} on disk"
+    if not status.running:
+        made = status.port is not None
+        state = f"stopped (port {status.port}, {size})" if made else "not made yet"
+        found.say("database", f"embedded PostgreSQL {status.version}: {state}")
+        found.amiss(
+            "The database does not run; what it holds was not looked at."
+            if made
+            else "There is no database yet: nothing was loaded.",
+            _command(settings, "db start" if made else "run"),
+        )
+        return None
+    found.say(
+        "database",
+        f"embedded PostgreSQL {status.version}, running on 127.0.0.1:{status.port} "
+        f"(process {status.pid}), {size}",
+    )
+    return _reachable(found, Warehouse(server.url()))
+
+
+def _outside_server(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
+    reached = _reachable(found, warehouse)
+    if reached is None:
+        return None
+    with reached.connect() as connection:
+        row = connection.execute(
+            "select current_setting('server_version'), pg_database_size(current_database())"
+        ).fetchone()
+    assert row is not None
+    place = repr(reached).removeprefix("Warehouse(").removesuffix(")")
+    found.say("database", f"your PostgreSQL {row[0]} at {place}, {_size(int(row[1]))}")
+    return reached
+
+
+def _reachable(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
+    try:
+        with warehouse.connect():
+            return warehouse
+    except SmartRetailError as error:
+        found.amiss(error.message, error.hint or "See `smartretail db status`.")
+    except (psycopg.Error, ValueError):  # a wrong address; the message may repeat the password
+        found.amiss(
+            "SMARTRETAIL_DATABASE_URL is not a valid address.",
+            "Write it as postgresql://user:password@host:port/database, special signs as %XX.",
+        )
+    return None
+
+
+def _shop(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
+    shop = _rows(warehouse, "raw", "shop", "select source, staging from raw.shop")
+    if not shop:
+        found.say("shop", "nothing was loaded yet")
+        found.amiss("Nothing was loaded yet.", _command(settings, "run"))
+        return
+    [(loads, rows, rejected, newest)] = _rows(
+        warehouse,
+        "raw",
+        "loads",
+        "select count(distinct load_id), coalesce(sum(rows_loaded), 0), "
+        "coalesce(sum(rows_rejected), 0), max(newest_in_file) from raw.loads",
+    ) or [(0, 0, 0, None)]
+    found.say(
+        "shop",
+        f"source {shop[0][0]}: {_count(loads, 'load')}, {_count(rows, 'row')}, "
+        f"{rejected:,} rejected",
+    )
+    if newest is None:
+        found.amiss("The shop has no rows.", _command(settings, "load --path FILE"))
+    else:
+        found.say("shop", f"newest row {newest:%Y-%m-%d %H:%M}")
+    if forgotten := len(read_forgotten(warehouse.read, settings.home).digests):
+        found.say("shop", _count(forgotten, "customer") + " forgotten")
+
+
+def _landing(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
+    tables = {
+        str(row[0])
+        for row in _rows(
+            warehouse, "pg_catalog", "pg_tables",
+            "select tablename from pg_tables where schemaname = 'predictions'",
+        )
+    }  # fmt: skip
+    missing = sorted({*LANDING, *all_predictions()} - tables)
+    if missing and tables:
+        found.amiss(
+            f"Landing tables are missing: {', '.join(f'predictions.{name}' for name in missing)}.",
+            _command(settings, "build"),
+        )
+
+
+def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
+    for name in all_predictions():
+        table = f"features.feat_{name}"
+        rows = _rows(
+            warehouse,
+            "features",
+            f"feat_{name}",
+            f"select count(distinct as_of_date), max(as_of_date), count(*) from {table}",  # noqa: S608
+        )
+        if not rows:
+            found.say("features", f"{name}: not built")
+            found.amiss(f"The features of {name} were not built.", _command(settings, "build"))
+            continue
+        dates, newest, count = rows[0]
+        hash_ = _hash_now(warehouse, name)
+        found.say(
+            "features",
+            f"{name}: {count:,} rows of {dates} as-of dates up to {newest}, "
+            f"feature hash {hash_[:12] if hash_ else 'unknown'}",
+        )
+        if hash_ is None:
+            found.amiss(
+                f"It is not recorded with which logic {table} was built.",
+                _command(settings, "build --full-refresh"),
+            )
+        try:
+            check_catalogue(warehouse, read_catalogue(settings.dbt_target_dir, name))
+        except BuildError as error:
+            found.amiss(error.message, _command(settings, "build"))
+        except (ValueError, KeyError):
+            found.amiss(
+                f"{settings.dbt_target_dir}/manifest.json is damaged.", _command(settings, "build")
+            )
+
+
+def _hash_now(warehouse: Warehouse, name: str) -> str | None:
+    if not warehouse.relation_exists("predictions", "feature_builds"):
+        return None
+    try:
+        return feature_hash(warehouse, name)
+    except BuildError:
+        return None
+
+
+def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
+    ledger = ("runs", "run_events")
+    if not all(warehouse.relation_exists("predictions", name) for name in ledger):
+        found.say("in force", "nothing was published yet")
+        found.amiss("Nothing was published yet.", _command(settings, "run"))
+        return
+    current = in_force(warehouse)
+    runs = {run.run_id: run for run in list_runs(warehouse, most=1_000_000)}
+    for name in sorted({*current, *all_predictions()}):
+        run = runs.get(current.get(name, ""))
+        if name not in current:
+            found.say("in force", f"{name}: nothing")
+            found.amiss(f"No run of {name} is in force.", _command(settings, "run"))
+        elif run is None:
+            found.amiss(
+                f"The run of {name} in force, {current[name]}, is not in predictions.runs.",
+                _command(settings, "runs") + ", then `smartretail rollback`.",
+            )
+        else:
+            found.say(
+                "in force",
+                f"{name}: run {run.run_id} as of {run.as_of_date}, {run.row_count:,} rows"
+                + (f", {run.recipe}" if run.recipe else ""),
+            )
+
+
+def _bundles(found: Diagnosis, settings: Settings, warehouse: Warehouse | None) -> None:
+    """Verify every bundle's digests, whether the database runs or not."""
+    for name in all_predictions():
+        good, damaged = _verified(settings.bundles_dir / name)
+        for folder, reason in damaged:
+            found.amiss(reason, _retrain(settings, name, folder))
+        current = _quiet_hash(warehouse, name)
+        fitting = [folder for folder, hash_ in good if hash_ == current]
+        text = f"{name}: {_count(len(good) + len(damaged), 'bundle')}"
+        if good:
+            text += f", newest {max(folder.name for folder, _ in good)}"
+        if damaged:
+            text += f", {len(damaged)} damaged"
+        if current is not None:
+            text += f", {len(fitting)} fit the features as they are now"
+        found.say("models", text)
+        if current is not None and not fitting:
+            found.amiss(
+                f"No trained model of {name} fits the features as they are now.",
+                _command(settings, "train"),
+            )
+
+
+def _quiet_hash(warehouse: Warehouse | None, name: str) -> str | None:
+    """The features' hash, where there is one; what stands in its way is reported elsewhere."""
+    if warehouse is None:
+        return None
+    try:
+        return _hash_now(warehouse, name)
+    except (SmartRetailError, psycopg.Error):
+        return None
+
+
+def _verified(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]]]:
+    """Bundles of a prediction: (folder, feature hash) of the good, (folder, reason) of the rest."""
+    good, damaged = [], []
+    kept = [path for path in sorted(folder.glob("*")) if path.is_dir()]
+    for path in (path for path in kept if not path.name.startswith(".")):
+        try:
+            good.append((path, load_bundle(path).feature_hash))
+        except SmartRetailError as error:
+            damaged.append((path, error.message))
+        except (OSError, ValueError, KeyError) as error:
+            damaged.append((path, f"The bundle {path} cannot be read: {error}."))
+    return good, damaged
+
+
+def _retrain(settings: Settings, name: str, folder: Path) -> str:
+    as_of, _, rest = folder.name.partition("_")
+    days = rest.partition("d_")[0]
+    when = f" --as-of {as_of} --horizon-days {days}" if days.isdigit() else ""
+    return _command(settings, f"train --only {name}{when} --retrain")
+
+
+def _rows(warehouse: Warehouse, schema: str, table: str, query: str) -> list[tuple[Any, ...]]:
+    """What a query says; nothing where its table is not there."""
+    if not warehouse.relation_exists(schema, table):
+        return []
+    with warehouse.connect() as connection:
+        connection.read_only = True
+        return connection.execute(query.encode()).fetchall()
+
+
+def _command(settings: Settings, command: str) -> str:
+    home = "" if settings.home == Path(".smartretail").resolve() else f" --home {settings.home}"
+    return f"smartretail {command}{home}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1024:  # noqa: PLR2004 - what a unit is made of
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GB"
