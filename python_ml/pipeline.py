@@ -67,12 +67,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one prediction in one run; ``skipped`` holds the reason where there is one."""
+    """What became of one prediction in one run.
+
+    ``skipped`` holds the reason where there is one; ``recipe``, ``bundle_id`` and ``horizon_days``
+    are empty where no model is involved.
+    """
 
     prediction: str
     run_id: str | None = None
     rows: int = 0
-    bundle: Bundle | None = None
+    recipe: str | None = None
+    bundle_id: str | None = None
+    horizon_days: int = 0
     skipped: str | None = None
 
 
@@ -386,8 +392,7 @@ class Pipeline:
             name, request.as_of, horizon_days, bundle.bundle_id, current, self._input_mark()
         )
         if run_exists(self.warehouse, identity):
-            rows = self._run_rows(identity)
-            return Outcome(name, identity, rows, bundle)
+            return _scored(name, identity, self._run_rows(identity), bundle)
         self._say(f"Scoring {name} as of {request.as_of}")
         scores = score(
             self.warehouse,
@@ -409,7 +414,7 @@ class Pipeline:
             scores.num_rows,
         )
         land(self.warehouse, run, scores)
-        return Outcome(name, identity, scores.num_rows, bundle)
+        return _scored(name, identity, scores.num_rows, bundle)
 
     def summarise_customers(self, request: Request) -> Outcome:
         """Register the customer summary of the as-of date; dbt fills it from the features."""
@@ -476,7 +481,7 @@ class Pipeline:
         try:
             self._dbt([*BUILD, "--select", "source:predictions+"])
         except Exception as error:
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split())[:500]
             writer.record_all([(run, name, "refused", reason) for run, name in runs])
             raise
         writer.record_all([(run, name, "checked", "") for run, name in runs])
@@ -517,6 +522,10 @@ class Pipeline:
                 (request.as_of, CUSTOMERS, list(request.horizon_days)),
             ).fetchall()
         return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
+
+
+def _scored(name: str, identity: str, rows: int, bundle: Bundle) -> Outcome:
+    return Outcome(name, identity, rows, bundle.recipe, bundle.bundle_id, bundle.horizon_days)
 
 
 DEMO_MAPPING = ColumnMapping.parse([], ["line:size", "product:brand", "customer:state"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -243,17 +242,21 @@ def test_a_run_killed_between_scoring_and_publishing_leaves_the_marts(demo: Pipe
         env=environment(demo),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     scored = (
         "select count(*) from predictions.runs join predictions.run_events using (run_id) "
         f"where as_of_date = '{day}' and event = 'scored' and runs.prediction = 'order_habit'"
     )
     wait_until(lambda: rows(demo, scored) == [(1,)] or process.poll() is not None)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert rows(demo, scored) == [(1,)]
     assert rows(demo, "select * from marts.order_habit order by customer_id") == before
+    dbt_at_work = (
+        "select count(*) from pg_stat_activity "
+        "where datname = current_database() and application_name = 'dbt'"
+    )
+    wait_until(lambda: rows(demo, dbt_at_work) == [(0,)], seconds=20)
     demo_again = Pipeline(demo.settings.model_copy(update={"lock_wait_seconds": 60}))
     demo_again.run(demo_again.request(day))
     assert rows(demo, "select distinct as_of_date from marts.order_habit") == [(day,)]

@@ -1,6 +1,7 @@
 {#-
     The tables that Python writes and dbt reads as the source `predictions`. Created empty at run
     start, so that a first build works before anything was scored. Append-only: nothing updates them.
+    There is one table of scores for each feature model `feat_<prediction>`, keyed as its yml says.
 -#}
 {% macro landing_tables() -%}
     {%- set text = dbt.type_string() -%}
@@ -9,7 +10,7 @@
         ('as_of_date', 'date'), ('horizon_days', 'integer'), ('run_id', text),
         ('probability', type_double()), ('reasons', text), ('scored_at', at), ('label_known_at', 'date'),
     ] -%}
-    {{ return({
+    {%- set tables = {
         'runs': [
             ('run_id', text), ('prediction', text), ('as_of_date', 'date'), ('horizon_days', 'integer'),
             ('bundle_id', text), ('recipe', text), ('feature_hash', text), ('newest_input_at', at),
@@ -31,8 +32,16 @@
         'feature_builds': [
             ('schema_name', text), ('model_name', text), ('feature_hash', text), ('built_at', at),
         ],
-        'order_habit': [('customer_id', text)] + score_columns,
-    }) }}
+    } -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name.startswith('feat_') -%}
+        {%- set keys = [] -%}
+        {%- for column in node.columns.values()
+            if column.config.meta.get('role') == 'key' and column.name != 'as_of_date' -%}
+            {%- do keys.append((column.name, column.data_type)) -%}
+        {%- endfor -%}
+        {%- do tables.update({node.name[5:]: keys + score_columns}) -%}
+    {%- endfor -%}
+    {{ return(tables) }}
 {%- endmacro %}
 
 {% macro create_landing_tables() -%}

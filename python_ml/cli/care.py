@@ -109,8 +109,8 @@ def diff(
     over the deciles of the published build: below .1 is usually read as stable, above .25 as
     another distribution. With a change that is meant to change nothing, expect none.
 
-    Example: eval "$(smartretail env)" && dbt build --exclude source:predictions+ ;
-    smartretail features diff order_habit
+    Example: eval "$(smartretail env)" && dbt build --select +feat_order_habit
+    --indirect-selection cautious && smartretail features diff order_habit
     """
     pipeline = open_pipeline(home, quiet=True)
     found = compare_builds(

@@ -25,7 +25,6 @@ from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
 from python_ml.predictions import get_prediction
 from python_ml.reporting.summary import describe_run
-from python_ml.training.bundle import load_bundle
 from python_ml.warehouse.dbt import dbt_environment
 from python_ml.warehouse.ledger import list_runs, roll_back
 
@@ -98,7 +97,10 @@ def export(
     if to.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
     if not pipeline.warehouse.relation_exists("marts", f"{known.name}_history"):
-        raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
+        raise InputError(
+            f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
+            "Run `smartretail run` first.",
+        )
     table = _published(pipeline.warehouse, known.name, known.entity_column, as_of)
     if table.num_rows == 0:
         raise InputError(
@@ -137,29 +139,15 @@ def report(home: Home = None) -> None:
     current = [run for run in list_runs(pipeline.warehouse, most=10_000) if run.is_in_force]
     if not current:
         raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
-    bundles = {
-        path.parent.name: path.parent
-        for path in pipeline.settings.bundles_dir.glob("*/*/bundle.json")
-    }
-    outcomes = []
-    for run in sorted(current, key=lambda r: r.prediction):
-        bundle = None
-        if run.recipe is not None:
-            bundle = _bundle_of(pipeline.warehouse, run.run_id, list(bundles.values()))
-        outcomes.append(Outcome(run.prediction, run.run_id, run.row_count, bundle))
+    outcomes = [
+        Outcome(
+            run.prediction, run.run_id, run.row_count, run.recipe, run.bundle_id, run.horizon_days
+        )
+        for run in sorted(current, key=lambda run: run.prediction)
+    ]
     newest: date = max(run.as_of_date for run in current)
     for part in describe_run(pipeline.warehouse, newest, outcomes):
         out.print(part)
-
-
-def _bundle_of(warehouse: Any, run_id: str, folders: list[Path]) -> Any:
-    rows = warehouse.read("select bundle_id from predictions.runs where run_id = $1", [run_id])
-    wanted = rows.column(0)[0].as_py()
-    for folder in folders:
-        bundle = load_bundle(folder)
-        if bundle.bundle_id == wanted:
-            return bundle
-    return None
 
 
 @runs_app.callback()

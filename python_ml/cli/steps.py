@@ -39,7 +39,7 @@ Attributes = Annotated[
     list[str] | None,
     typer.Option(
         "--attribute",
-        help="line:COLUMN, product:COLUMN or customer:COLUMN to learn from; may be repeated.",
+        help="line:COLUMN, product:COLUMN or customer:COLUMN: a further column to keep.",
     ),
 ]
 AsOf = Annotated[
@@ -172,11 +172,11 @@ def score(
     pipeline = open_pipeline(home)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
     with pipeline.writing():
-        pipeline.summarise_customers(request)
         for name, days in request.horizon_days.items():
             bundle = pipeline.newest_bundle(name, request.as_of, days)
             outcome = pipeline.score(request, name, bundle)
             err.print(f"{name}: {outcome.rows:,} rows scored, run {outcome.run_id}")
+        pipeline.summarise_customers(request)
 
 
 @app.command()
@@ -237,8 +237,11 @@ def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> No
     home = (
         "" if pipeline.settings.home.name == ".smartretail" else f" --home {pipeline.settings.home}"
     )
-    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table marts.order_habit limit 5"')
-    out.print(f"      smartretail export order_habit --to predictions.csv{home}")
+    made = [outcome.prediction for outcome in outcomes if outcome.bundle_id]
+    mart = made[0] if made else "customers"
+    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table marts.{mart} limit 5"')
+    if made:
+        out.print(f"      smartretail export {mart} --to predictions.csv{home}")
 
 
 def _day(moment: datetime | None) -> date | None:

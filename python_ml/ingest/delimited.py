@@ -7,6 +7,7 @@ Blank lines are no rows. Every record keeps the line that it starts on, quoted l
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -48,8 +49,10 @@ def sniff(path: Path, encoding: str) -> Dialect:
     InputError
         When the header cannot be read in that encoding, or names nothing.
     """
-    encoding = _without_mark(path, encoding)
+    _check_encoding(path, encoding)
     lines = next(_blocks(path, encoding), [])
+    # a byte order mark is no part of the first column's name
+    lines = [line.removeprefix("\ufeff") for line in lines[:1]] + lines[1:]
     if not lines or not lines[0].strip():
         raise InputError(f"{path}, line 1: the first line is empty.", "It must name the columns.")
     headers = [header for delimiter in DELIMITERS if (header := _header(lines, delimiter))]
@@ -86,21 +89,19 @@ def read_delimited(path: Path, dialect: Dialect, picks: Sequence[int]) -> Iterat
         line += used
 
 
-def _without_mark(path: Path, encoding: str) -> str:
-    """Let the byte order mark of UTF-8 be no part of the first column's name."""
+def _check_encoding(path: Path, encoding: str) -> None:
     try:
+        name = codecs.lookup(encoding).name
         "".encode(encoding)
     except (LookupError, UnicodeError):
         raise InputError(
             f"{path}: there is no text encoding named {encoding!r}.",
             "Use --encoding utf-8, utf-16, latin-1 or cp1252.",
         ) from None
-    is_utf8 = encoding.lower().replace("_", "-") in ("utf-8", "utf8")
     with path.open("rb") as file:
         start = file.read(2)
-    if start in (b"\xff\xfe", b"\xfe\xff") and is_utf8:
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and name == "utf-8":
         raise InputError(f"{path}: the text is UTF-16, not UTF-8.", "Add --encoding utf-16.")
-    return "utf-8-sig" if is_utf8 else encoding
 
 
 def _blocks(path: Path, encoding: str) -> Iterator[list[str]]:
@@ -123,7 +124,6 @@ def _blocks(path: Path, encoding: str) -> Iterator[list[str]]:
 
 
 def _wrong_encoding(path: Path, encoding: str) -> InputError:
-    name = "utf-8" if encoding == "utf-8-sig" else encoding
     where = str(path)
     with (
         suppress(UnicodeError),  # UTF-16 without its mark is wrong from the start
@@ -135,9 +135,9 @@ def _wrong_encoding(path: Path, encoding: str) -> InputError:
                 where = f"{path}, line {number}"
             if not line or where != str(path):
                 break
-    others = [other for other in ("utf-8", "cp1252", "latin-1", "utf-16") if other != name]
+    others = [other for other in ("utf-8", "cp1252", "latin-1", "utf-16") if other != encoding]
     return InputError(
-        f"{where}: the text is not {name}.",
+        f"{where}: the text is not {encoding}.",
         f"Add --encoding {others[0]} (or {', '.join(others[1:])}).",
     )
 
@@ -148,7 +148,7 @@ def _header(lines: list[str], delimiter: str) -> tuple[str, list[str], int] | No
         names = next(reader)
     except csv.Error:
         return None
-    return delimiter, [name.lstrip("\ufeff") for name in names], reader.line_num
+    return delimiter, names, reader.line_num
 
 
 @dataclass(frozen=True)

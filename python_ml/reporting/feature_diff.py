@@ -182,7 +182,7 @@ def compare_builds(
         if not after:
             raise BuildError(
                 f"There is no dev build: {dev_schema}.{model} does not exist.",
-                'Make it: eval "$(smartretail env)" && dbt build --select '
+                'Make it: eval "$(smartretail env)" && dbt build --select ',
             )
         catalogue = read_catalogue(target_dir, prediction.name)
         return _Comparison(

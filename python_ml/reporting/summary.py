@@ -26,16 +26,16 @@ def describe_run(
     parts: list[RenderableType] = [Text(f"\nAs of {as_of}", style="bold")]
     for outcome in outcomes:
         if outcome.skipped:
-            parts.append(Text(f"{outcome.prediction}: skipped: {outcome.skipped}"))
-        elif outcome.bundle is None:
+            parts.append(Text(outcome.skipped))
+        elif outcome.bundle_id is None or outcome.recipe is None:
             parts.append(Text(f"{outcome.prediction}: {outcome.rows:,} rows"))
         else:
             parts += [
                 Text(
                     f"{outcome.prediction}: {outcome.rows:,} rows published, recipe "
-                    f"{outcome.bundle.recipe}, {outcome.bundle.horizon_days} days ahead"
+                    f"{outcome.recipe}, {outcome.horizon_days} days ahead"
                 ),
-                metrics_table(warehouse, outcome.bundle.bundle_id, outcome.bundle.recipe),
+                metrics_table(warehouse, outcome.bundle_id, outcome.recipe),
             ]
     return parts
 

@@ -97,7 +97,9 @@ def run_dbt(
     log_dir = settings.logs_dir / "dbt"
     log_dir.mkdir(parents=True, exist_ok=True)
     command = [
-        str(Path(sys.executable).parent / "dbt"),
+        sys.executable,
+        "-m",
+        "python_ml.warehouse.dbt_child",
         "--no-use-colors",
         "--no-version-check",
         *arguments,
@@ -112,7 +114,7 @@ def run_dbt(
         command,
         cwd=project_dir,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -47,6 +47,7 @@ class RunSummary:
     as_of_date: date
     horizon_days: int
     recipe: str | None
+    bundle_id: str | None
     row_count: int
     created_at: datetime
     last_event: str
@@ -138,7 +139,7 @@ def list_runs(
         rows = connection.execute(
             """
             select runs.run_id, runs.prediction, runs.as_of_date, runs.horizon_days, runs.recipe,
-                runs.row_count, runs.created_at,
+                runs.bundle_id, runs.row_count, runs.created_at,
                 (
                     select event from predictions.run_events as events
                     where events.run_id = runs.run_id order by event_number desc limit 1
@@ -151,7 +152,7 @@ def list_runs(
             {"prediction": prediction, "most": most},
         ).fetchall()
     return [
-        RunSummary(*row[:7], row[7] or "", current.get(row[1]) == row[0])  # type: ignore[call-arg]
+        RunSummary(*row[:8], row[8] or "", current.get(row[1]) == row[0])  # type: ignore[call-arg]
         for row in rows
     ]
 

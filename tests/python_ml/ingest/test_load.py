@@ -384,6 +384,14 @@ def test_a_correction_that_is_taken_back_is_a_third_version(
     assert counts(load_rows([line(2), line(1)], "once_more.csv")) == (2, 0, 0, 2)
 
 
+def test_a_corrected_product_of_a_numbered_line_can_be_taken_back_too(
+    load_rows: Callable[..., LoadReport],
+) -> None:
+    load_rows([line(1)])
+    assert load_rows([line(1, product_id="P9")], "corrected.csv").loaded == 1
+    assert counts(load_rows([line(1), line(2)], "reverted.csv")) == (2, 2, 0, 0)
+
+
 def test_without_line_numbers_an_order_is_the_unit(
     load_rows: Callable[..., LoadReport], warehouse: Warehouse
 ) -> None:
@@ -446,6 +454,12 @@ def test_what_happens_at_the_as_of_date_that_was_asked_for_is_not_late(
         )
     load_rows([line(1, order_id="O2", ordered_at="2024-03-06")], "next_day.csv")
     assert newest_before(warehouse)[1] == datetime(2024, 3, 6) - timedelta(microseconds=1)
+
+
+def test_no_files_are_no_load(warehouse: Warehouse) -> None:
+    with pytest.raises(InputError, match="nothing to load"):
+        load(warehouse, "order_lines", [])
+    assert shop_source(warehouse) is None
 
 
 def test_two_loads_at_once_load_a_file_once(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -80,6 +80,13 @@ def test_delimiters_line_ends_and_byte_order_marks_are_found_out(
     assert bad == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_byte_order_mark_before_a_quote_is_no_part_of_a_name(path: Path, encoding: str) -> None:
+    text = csv_text(lines(2)).replace("order_id", '"order_id"')
+    good, bad = read(write(path, "\ufeff" + text, encoding), encoding=encoding)
+    assert (len(good), bad) == (2, [])
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-16-le", "cp1250"])
 def test_other_encodings_are_read_when_named(path: Path, encoding: str) -> None:
     write(path, csv_text([line(1, customer_id="Jürgen")]), encoding)
@@ -176,6 +183,12 @@ def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(path: Path
         (4, "quantity is not a number"),
         (9, "malformed line: 1 columns instead of 7"),
         (10, "quantity is not a number"),
+    ]
+
+
+def test_blank_lines_alone_are_counted_too(path: Path) -> None:
+    assert bad_lines(path, "", GOOD, "", "", GOOD.replace(",2,", ",x,"), "", "") == [
+        (6, "quantity is not a number")
     ]
 
 
@@ -344,7 +357,9 @@ def test_tomorrow_is_no_future_yet(path: Path) -> None:
     assert reason_for(path, ordered_at=(today + timedelta(days=2)).isoformat()) is not None
 
 
-@pytest.mark.parametrize("text", ["nan", "None", "NULL", "13085.0", "007", "'", "\\N", "a\nb"])
+@pytest.mark.parametrize(
+    "text", ["|x|", "nan", "None", "NULL", "13085.0", "007", "'", "\\N", "a\nb"]
+)
 def test_texts_stay_as_they_are(path: Path, text: str) -> None:
     assert value_of(path, "customer_id", text) == text
 
