@@ -19,7 +19,7 @@ import pandas as pd
 
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.ingest.load import LoadReport, check_shop, load, prepare, shop_source
+from python_ml.ingest.load import LoadReport, ReadOptions, check_shop, load, prepare, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
 from python_ml.predictions import Prediction, all_predictions, get_prediction
@@ -120,13 +120,14 @@ class Pipeline:
         source: str,
         paths: Sequence[Path] = (),
         mapping: ColumnMapping | None = None,
+        options: ReadOptions | None = None,
         *,
-        encoding: str = "utf-8",
-        date_order: str | None = None,
+        same_shop: bool = False,
         on_progress: LoadProgress | None = None,
     ) -> LoadReport:
         """Load a source; ``demo`` makes its own files."""
         check_shop(self.warehouse, source)
+        options = options or ReadOptions()
         staging = source
         if source == DEMO:
             staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
@@ -142,8 +143,11 @@ class Pipeline:
             paths,
             mapping,
             staging=staging,
-            encoding=encoding,
-            date_order=date_order,
+            encoding=options.encoding,
+            date_order=options.date_order,
+            decimal=options.decimal,
+            same_shop=same_shop,
+            home=self.settings.home,
             reject_threshold=self.settings.reject_threshold,
             on_progress=on_progress,
         )

@@ -176,7 +176,7 @@ def forget_customer(
     report = forget(pipeline, customer)
     typer.echo(
         f"Forgotten: {report.rows:,} rows deleted from {len(report.deleted)} tables, "
-        f"{len(report.files)} files mended."
+        f"files mended: {len(report.files)}."
     )
     for line in report.left:
         typer.echo(f"Left: {line}")

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from python_ml.cli.console import Home, err, open_pipeline, out
-from python_ml.ingest.load import LoadReport, shop_source
+from python_ml.ingest.load import LoadReport, ReadOptions, shop_source
 from python_ml.ingest.sources import ColumnMapping
 from python_ml.pipeline import DEMO, Outcome, Pipeline, Request
 from python_ml.reporting.summary import describe_run
@@ -65,6 +65,16 @@ DateOrder = Annotated[
     str | None,
     typer.Option(help="dmy or mdy, where dates like 03/04/2024 leave it open.", metavar="dmy|mdy"),
 ]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        help="comma or point, where numbers like 1,500 leave it open.", metavar="comma|point"
+    ),
+]
+SameShop = Annotated[
+    bool,
+    typer.Option("--same-shop", help="Load the file although it looks like another shop's."),
+]
 Retrain = Annotated[bool, typer.Option("--retrain", help="Train even if nothing has changed.")]
 
 
@@ -79,6 +89,8 @@ def run(
     only: Only = None,
     encoding: Encoding = "utf-8",
     date_order: DateOrder = None,
+    decimal: Decimal = None,
+    same_shop: SameShop = False,
     retrain: Retrain = False,
     home: Home = None,
 ) -> None:
@@ -96,7 +108,8 @@ def run(
     held = shop_source(pipeline.warehouse)
     source = source or (held[0] if held else DEMO)
     if path or source == DEMO or held is None:
-        _load(pipeline, source, path, map_, attribute, encoding, date_order)
+        options = ReadOptions(encoding, date_order, decimal)
+        _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop)
     elif held[0] != source:
         pipeline.load(source, path or [])
     request = pipeline.request(_day(as_of), horizon_days, only or [])
@@ -112,6 +125,8 @@ def load(
     attribute: Attributes = None,
     encoding: Encoding = "utf-8",
     date_order: DateOrder = None,
+    decimal: Decimal = None,
+    same_shop: SameShop = False,
     home: Home = None,
 ) -> None:
     """Load files into the home: validated, whole or not at all, and safe to repeat.
@@ -124,9 +139,9 @@ def load(
     """
     pipeline = open_pipeline(home)
     held = shop_source(pipeline.warehouse)
-    _load(
-        pipeline, source or (held[0] if held else DEMO), path, map_, attribute, encoding, date_order
-    )
+    source = source or (held[0] if held else DEMO)
+    options = ReadOptions(encoding, date_order, decimal)
+    _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop)
 
 
 @app.command()
@@ -193,12 +208,10 @@ def _load(
     pipeline: Pipeline,
     source: str,
     path: list[Path] | None,
-    maps: list[str] | None,
-    attributes: list[str] | None,
-    encoding: str,
-    date_order: str | None,
-) -> LoadReport:
-    mapping = ColumnMapping.parse(maps or [], attributes or []) if maps or attributes else None
+    mapping: ColumnMapping | None,
+    options: ReadOptions,
+    same_shop: bool,
+) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         tasks = {}
@@ -209,10 +222,13 @@ def _load(
             progress.update(tasks[file_name], completed=rows)
 
         report = pipeline.load(
-            source, path or [], mapping, encoding=encoding, date_order=date_order, on_progress=show
+            source, path or [], mapping, options, same_shop=same_shop, on_progress=show
         )
     _say_loaded(report)
-    return report
+
+
+def _mapping(maps: list[str] | None, attributes: list[str] | None) -> ColumnMapping | None:
+    return ColumnMapping.parse(maps or [], attributes or []) if maps or attributes else None
 
 
 def _say_loaded(report: LoadReport) -> None:

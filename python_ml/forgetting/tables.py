@@ -24,6 +24,7 @@ OWN_SCHEMAS = (
 """Schemas that this project fills, beside the analytics engineers' ``dev_*``."""
 
 _REJECTED = ("raw", "rejected_rows")
+_EVENTS = ("predictions", "run_events")
 
 _TABLES = """
 select namespaces.nspname, classes.relname, classes.relkind::text,
@@ -67,6 +68,11 @@ class Table:
     def is_rejected_rows(self) -> bool:
         """Whether it keeps rows of files as text."""
         return (self.schema, self.name) == _REJECTED
+
+    @property
+    def quotes_errors(self) -> bool:
+        """Whether its texts may repeat what the database said of a row."""
+        return (self.schema, self.name) == _EVENTS
 
 
 def list_tables(connection: Connection) -> list[Table]:
@@ -114,6 +120,12 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
             count = connection.execute(statement, _parameters(customer_id)).rowcount
             if count:
                 deleted[table] = count
+        if any(table.quotes_errors for table in tables):
+            connection.execute(
+                "update predictions.run_events set detail = 'named a forgotten customer' "
+                "where event = 'refused' and detail ~ %s",
+                (sql_word(customer_id),),
+            )
         connection.execute(CREATE_REGISTER.encode())
         connection.execute(
             "insert into raw.forgotten select %(now)s, %(rows)s, %(digest)s "
@@ -144,7 +156,7 @@ def rewrite_tables(connection: Connection, wait_seconds: float) -> None:
             if table.kind == "m":
                 connection.execute(sql.SQL("refresh materialized view {}").format(table.sql))
         holding = [t.sql for t in tables if t.names_customers or "order_id" in t.columns]
-        holding += [table.sql for table in tables if table.is_rejected_rows]
+        holding += [t.sql for t in tables if t.is_rejected_rows or t.quotes_errors]
         for name in holding:
             connection.execute(sql.SQL("analyze {}").format(name))
         for name in (*holding, sql.Identifier("pg_catalog", "pg_statistic")):

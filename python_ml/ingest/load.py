@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from python_ml.errors import InputError
+from python_ml.forgetting.register import Forgotten, read_forgotten
 from python_ml.ingest.changes import INTAKE, create_intake, move_changed, raw, refuse_strangers
 from python_ml.ingest.read import CheckedRows, FilePlan, plan_file, read_file
+from python_ml.ingest.records import BadRow
 from python_ml.ingest.rejected import RejectedRows
 from python_ml.ingest.sources import ColumnMapping, SourceTable, source_tables
 from python_ml.warehouse.postgres import BulkWriter, Warehouse, identifier
@@ -120,6 +122,7 @@ def load(
     date_order: str | None = None,
     decimal: str | None = None,
     same_shop: bool = False,
+    home: Path | None = None,
     reject_threshold: float = 0.05,
     on_progress: Progress | None = None,
 ) -> LoadReport:
@@ -136,6 +139,8 @@ def load(
     same_shop
         Take a flat file for the same shop's even where it has no customer and no product in common
         with the home, or other columns than the files before it.
+    home
+        The home, whose register says which customers were forgotten: their rows do not come back.
     reject_threshold
         Share of bad rows above which nothing is loaded.
 
@@ -167,6 +172,7 @@ def load(
                 load_id=load_id,
                 rejected=rejected,
                 same_shop=same_shop,
+                forgotten=None if home is None else read_forgotten(writer.read, home),
                 threshold=reject_threshold,
                 on_progress=on_progress,
             ).run(fresh)
@@ -227,6 +233,7 @@ class _Load:
     load_id: int
     rejected: RejectedRows
     same_shop: bool
+    forgotten: Forgotten | None
     threshold: float
     on_progress: Progress | None
     now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
@@ -284,7 +291,7 @@ class _Load:
         if not is_first:
             moved = move_changed(self.writer, table, columns)
             for file in files:
-                file.unchanged = file.loaded - moved.get(file.number, 0)
+                file.unchanged += file.loaded - moved.get(file.number, 0)
                 file.loaded = moved.get(file.number, 0)
 
     def _create_table(self, table: SourceTable, attributes: list[str]) -> None:
@@ -361,17 +368,34 @@ class _Load:
         for rows in stretches:
             file.given += rows.given
             file.rejected += len(rows.bad)
-            self.rejected.add(file.plan.path.name, rows.bad)
+            self.rejected.add(file.plan.path.name, self._without_names(rows.bad))
             self._refuse_if_hopeless()
-            newest = pc.max(rows.good.column(table.time_column)).as_py()
+            known = self._without_forgotten(file, rows.good)
+            newest = pc.max(known.column(table.time_column)).as_py()
             if newest is not None and (file.newest is None or newest > file.newest):
                 file.newest = newest
             if self.on_progress is not None:
                 self.on_progress(file.plan.path.name, file.given)
-            count = rows.good.num_rows
-            good = rows.good.append_column("_load_id", pa.repeat(pa.scalar(self.load_id), count))
+            count = known.num_rows
+            good = known.append_column("_load_id", pa.repeat(pa.scalar(self.load_id), count))
             number = pa.repeat(pa.scalar(file.number, pa.int32()), count)
             yield from good.append_column("_file_number", number).to_batches()
+
+    def _without_forgotten(self, file: _LoadedFile, rows: Any) -> Any:
+        """Leave out rows of forgotten customers; they count as rows that change nothing."""
+        if not self.forgotten or "customer_id" not in rows.column_names:
+            return rows
+        kept, dropped = self.forgotten.without(rows)
+        file.unchanged += dropped
+        return kept
+
+    def _without_names(self, bad: list[BadRow]) -> list[BadRow]:
+        """Leave out the text of rejected rows that name a forgotten customer."""
+        if not self.forgotten:
+            return bad
+        return [
+            row._replace(text="") if self.forgotten.is_named_in(row.text) else row for row in bad
+        ]
 
     def _refuse_if_hopeless(self) -> None:
         """Stop reading when no good row to come could mend the share of bad ones."""

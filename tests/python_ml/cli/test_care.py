@@ -278,6 +278,8 @@ def leave_traces(pipeline: Pipeline) -> None:
         "insert into raw.rejected_rows values "
         f"(1, 'a.csv', 7, 'order_id=9; customer_id={RARE}', 'quantity is no number'), "
         f"(1, 'a.csv', 8, 'order_id=9; customer_id={NEIGHBOUR}', 'quantity is no number')",
+        "insert into predictions.run_events values (0, 'x', 'order_habit', 'refused', now(), "
+        f"'1 of 2 nodes failed: Key (customer_id)=({RARE}) already exists.')",
         "create schema bi",
         f"create table bi.my_list as select '{RARE}' as customer_id",
         "create materialized view features.latest as "
