@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,8 @@ from python_ml.errors import BuildError, BusyError, InputError
 from python_ml.forgetting.forget import forget
 from python_ml.forgetting.register import read_forgotten
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.pipeline import DEMO, Pipeline
+from python_ml.ingest.load import load
+from python_ml.pipeline import DEMO, DEMO_MAPPING, Pipeline
 from python_ml.settings import load_settings
 from python_ml.warehouse.server import EmbeddedServer
 
@@ -336,6 +338,27 @@ def test_a_forgotten_customer_is_nowhere_and_the_next_run_works(demo: Pipeline) 
     assert all(outcome.run_id and not outcome.skipped for outcome in outcomes)
     assert run(demo, "doctor").exit_code == 0
     assert rows(demo, others) == before
+
+
+def test_a_later_file_does_not_bring_a_forgotten_customer_back(
+    demo: Pipeline, tmp_path: Path
+) -> None:
+    shop = pd.read_parquet(demo.settings.home / "demo" / "order_lines.parquet").head(20)
+    back = shop.assign(
+        order_id=[f"again-{number}" for number in range(20)], customer_id=[RARE, NEIGHBOUR] * 10
+    )
+    back.to_parquet(tmp_path / "later.parquet")
+    loaded = load(
+        demo.warehouse,
+        DEMO,
+        [tmp_path / "later.parquet"],
+        DEMO_MAPPING,
+        staging="order_lines",
+        home=demo.settings.home,
+    )
+    assert (loaded.given, loaded.loaded, loaded.unchanged) == (20, 10, 10)
+    known = f"select count(*) from raw.order_lines where customer_id = '{RARE}'"
+    assert rows(demo, known) == [(0,)]
 
 
 def test_the_home_knows_whom_it_has_forgotten_without_a_name(demo: Pipeline) -> None:

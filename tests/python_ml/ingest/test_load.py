@@ -96,6 +96,16 @@ def test_every_row_is_loaded_or_kept_with_file_line_row_and_reason(
     assert_accounted_for(warehouse, report)
 
 
+def test_a_rejected_row_is_kept_so_that_it_can_be_read(
+    load_rows: Callable[..., LoadReport], warehouse: Warehouse
+) -> None:
+    load_rows([*lines(30), line(31, customer_id="a\0b" + "x" * 5000)])
+    ((text, reason),) = rows_of(warehouse, "select row_text, reason from raw.rejected_rows")
+    assert "customer_id=a\N{SYMBOL FOR NULL}bxxx" in text
+    assert len(text) == 1000
+    assert reason == "customer_id has a zero byte"
+
+
 def test_more_bad_rows_than_the_threshold_change_nothing(
     load_rows: Callable[..., LoadReport], warehouse: Warehouse
 ) -> None:
