@@ -334,7 +334,8 @@ class Pipeline:
         """What has been loaded so far, in one word."""
         with self.warehouse.connect() as connection:
             row = connection.execute(
-                "select coalesce(max(load_id), 0), coalesce(sum(rows_loaded), 0) from raw.loads"
+                "select coalesce(max(load_id), 0), coalesce(sum(rows_loaded), 0) "
+                "from raw.loads where rows_loaded > 0"
             ).fetchone()
         return f"{row[0]}:{row[1]}" if row else "0:0"
 

@@ -12,6 +12,9 @@ from python_ml.errors import InputError
 from python_ml.ingest.sources import SourceTable
 from python_ml.warehouse.postgres import BulkWriter, identifier
 
+FEWEST_IDS = 20
+"""Distinct customers or products below which a file says too little of its shop."""
+
 INTAKE = "intake"
 
 
@@ -106,6 +109,7 @@ def refuse_strangers(
     """
     if is_first and len(file_names) == 1:
         return
+    # the few orders of a quiet day may all be of new customers for a new product
     arriving = raw(table) if is_first else INTAKE
     for number, name in file_names.items():
         rows = f"{arriving} where _file_number = {number:d}"
@@ -122,13 +126,13 @@ def refuse_strangers(
 
 
 def _shares(writer: BulkWriter, column: str, arriving: str, others: str) -> bool | None:
-    """Whether rows share a value of the column with others; None where one side has none."""
+    """Whether rows share a value of the column with others; None with too few to tell."""
     row = writer.read(
         f"""
-        with arriving as (select {column} from {arriving} and {column} is not null),
+        with arriving as (select distinct {column} from {arriving} and {column} is not null),
         others as (select {column} from {others} and {column} is not null)
         select
-            exists (select from arriving) as is_given,
+            (select count(*) from arriving) >= {FEWEST_IDS} as is_given,
             exists (select from others) as is_held,
             exists (select from arriving inner join others using ({column})) as is_shared
         """  # noqa: S608 - tables and columns of our own
