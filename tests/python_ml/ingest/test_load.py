@@ -251,7 +251,7 @@ def test_another_source_is_refused_with_the_home_to_use(
         load(warehouse, "online_retail", [tmp_path])
 
 
-def other_shop(count: int = 3) -> list[Row]:
+def other_shop(count: int = 20) -> list[Row]:
     return [
         line(n, order_id=f"X{n}", customer_id=f"other-{n}", product_id=f"Q{n}")
         for n in range(count)
@@ -268,7 +268,14 @@ def test_a_file_that_shares_no_customer_and_no_product_is_another_shop(
         load_rows(other_shop(), "other.csv")
 
     assert state_of(warehouse) == before
-    assert load_rows(other_shop(), "other.csv", same_shop=True).loaded == 3
+    assert load_rows(other_shop(), "other.csv", same_shop=True).loaded == 20
+
+
+def test_a_few_new_customers_and_products_are_a_quiet_day(
+    load_rows: Callable[..., LoadReport],
+) -> None:
+    load_rows(lines(3))
+    assert load_rows(other_shop(3), "small.csv").loaded == 3
 
 
 @pytest.mark.parametrize("shared", [{"customer_id": "C1"}, {"product_id": "P1"}])
@@ -276,7 +283,9 @@ def test_one_shared_customer_or_product_is_enough(
     load_rows: Callable[..., LoadReport], shared: Row
 ) -> None:
     load_rows(lines(3))
-    assert load_rows([*other_shop(), line(9) | shared | {"order_id": "X9"}], "more.csv").loaded == 4
+    assert (
+        load_rows([*other_shop(), line(9) | shared | {"order_id": "X99"}], "more.csv").loaded == 21
+    )
 
 
 def test_guests_alone_do_not_make_another_shop(load_rows: Callable[..., LoadReport]) -> None:
