@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ import pyarrow.compute as pc
 from python_ml.errors import InputError
 from python_ml.forgetting.register import Forgotten, read_forgotten
 from python_ml.ingest.changes import INTAKE, create_intake, move_changed, raw, refuse_strangers
-from python_ml.ingest.read import CheckedRows, FilePlan, plan_file, read_file
+from python_ml.ingest.read import CheckedRows, FilePlan, ReadOptions, plan_file, read_file
 from python_ml.ingest.records import BadRow
 from python_ml.ingest.rejected import RejectedRows
 from python_ml.ingest.sources import ColumnMapping, SourceTable, source_tables
+from python_ml.warehouse.ledger import utc_now
 from python_ml.warehouse.postgres import BulkWriter, Warehouse, identifier
 
 LOAD_LOCK = 7_236_012_027
@@ -86,15 +87,6 @@ class LoadReport:
     already_loaded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """What the user says about how the files are written; None where they speak for themselves."""
-
-    encoding: str = "utf-8"
-    date_order: str | None = None
-    decimal: str | None = None
-
-
 def prepare(warehouse: Warehouse) -> None:
     """Create the bookkeeping tables of the raw schema where they are missing."""
     with warehouse.connect() as connection:
@@ -116,11 +108,9 @@ def load(
     source: str,
     paths: Sequence[Path],
     mapping: ColumnMapping | None = None,
+    options: ReadOptions | None = None,
     *,
     staging: str | None = None,
-    encoding: str = "utf-8",
-    date_order: str | None = None,
-    decimal: str | None = None,
     same_shop: bool = False,
     home: Path | None = None,
     reject_threshold: float = 0.05,
@@ -132,10 +122,10 @@ def load(
     ----------
     source
         Name under which the home remembers its shop.
+    options
+        How the files are written, where they do not say it themselves.
     staging
         Staging folder that describes the files; the source's own name by default.
-    encoding, date_order, decimal
-        As for :func:`python_ml.ingest.read.plan_file`.
     same_shop
         Take a flat file for the same shop's even where it has no customer and no product in common
         with the home, or other columns than the files before it.
@@ -155,7 +145,7 @@ def load(
     files = _files_by_table(tables, paths)
     prepare(warehouse)
     mapping = mapping or ColumnMapping()
-    options = ReadOptions(encoding, date_order, decimal)
+    options = options or ReadOptions()
     with warehouse.bulk() as writer:
         writer.execute("select pg_advisory_xact_lock($1)", [LOAD_LOCK])
         _claim_shop(writer, source, staging or source)
@@ -236,7 +226,7 @@ class _Load:
     forgotten: Forgotten | None
     threshold: float
     on_progress: Progress | None
-    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
+    now: datetime = field(default_factory=utc_now)
     rows_at_most: int = 0
 
     def run(self, paths: dict[SourceTable, dict[str, Path]]) -> list[_LoadedFile]:
@@ -251,20 +241,8 @@ class _Load:
         return files
 
     def _plan(self, table: SourceTable, paths: dict[str, Path]) -> list[_LoadedFile]:
-        options = self.options
         return [
-            _LoadedFile(
-                plan_file(
-                    path,
-                    table,
-                    self.mapping,
-                    encoding=options.encoding,
-                    date_order=options.date_order,
-                    decimal=options.decimal,
-                ),
-                digest,
-                number,
-            )
+            _LoadedFile(plan_file(path, table, self.mapping, self.options), digest, number)
             for number, (digest, path) in enumerate(paths.items(), start=1)
         ]
 

@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.ingest.columnar import MAGIC, parquet_schema, read_parquet
-from python_ml.ingest.contract import Reading, checked_rows, quoted
+from python_ml.ingest.contract import Reading, checked_rows
 from python_ml.ingest.delimited import Dialect, read_delimited, sniff
 from python_ml.ingest.notation import DateVotes, NumberVotes
 from python_ml.ingest.records import BadRow, Chunk
 from python_ml.ingest.sources import ColumnMapping, SourceTable
+from python_ml.warehouse.postgres import identifier
 
 _OTHER_FORMATS = {
     b"PK\x03\x04": ("a spreadsheet or an archive", "Save it as CSV, or unpack it."),
@@ -31,6 +32,25 @@ _OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": ("a spreadsheet", "Save it as CSV."),
 }
 _NESTED = ("STRUCT", "MAP", "UNION")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the user says about how files are written; None where they speak for themselves.
+
+    Parameters
+    ----------
+    encoding
+        Encoding of CSV files.
+    date_order
+        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
+    decimal
+        ``point`` or ``comma`` where the user says so; else found out from the values.
+    """
+
+    encoding: str = "utf-8"
+    date_order: str | None = None
+    decimal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +109,7 @@ def plan_file(
     path: Path,
     table: SourceTable,
     mapping: ColumnMapping,
-    *,
-    encoding: str = "utf-8",
-    date_order: str | None = None,
-    decimal: str | None = None,
+    options: ReadOptions | None = None,
 ) -> FilePlan:
     """Look at a file and decide how to read it.
 
@@ -100,12 +117,6 @@ def plan_file(
     ----------
     path
         A CSV or Parquet file. Delimiter and byte order mark are found out.
-    encoding
-        Encoding of a CSV file.
-    date_order
-        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
-    decimal
-        ``point`` or ``comma`` where the user says so; else found out from the values.
 
     Raises
     ------
@@ -113,13 +124,14 @@ def plan_file(
         When the file is missing, empty, unreadable or lacks a required column, or leaves open how
         its dates or numbers are meant; the message names the file and the way out.
     """
-    _check_choice("--date-order", date_order, ("dmy", "mdy"))
-    _check_choice("--decimal", decimal, ("point", "comma"))
+    options = options or ReadOptions()
+    _check_choice("--date-order", options.date_order, ("dmy", "mdy"))
+    _check_choice("--decimal", options.decimal, ("point", "comma"))
     if _is_parquet(path):
         schema, rows_at_most = parquet_schema(path)
         dialect, columns = None, list(schema.names)
     else:
-        dialect = sniff(path, encoding)
+        dialect = sniff(path, options.encoding)
         columns = list(dialect.columns)
         # a row has at least a delimiter for each column but the last, and a line end
         rows_at_most = path.stat().st_size // max(1, len(columns)) + 1
@@ -128,7 +140,7 @@ def plan_file(
     with _duckdb() as connection:
         types = _duckdb_types(connection, path, schema, positions)
         plan = FilePlan(path, table, positions, attributes, dialect, rows_at_most, Reading(types))
-        return replace(plan, reading=_reading(connection, plan, date_order, decimal))
+        return replace(plan, reading=_reading(connection, plan, options))
 
 
 @contextmanager
@@ -330,18 +342,19 @@ def _empty(type_: Any) -> Any:
 def _reading(
     connection: duckdb.DuckDBPyConnection,
     plan: FilePlan,
-    date_order: str | None,
-    decimal: str | None,
+    options: ReadOptions,
 ) -> Reading:
     """Read as much of the file as is needed to know how its dates and numbers are written."""
     texts = [name for name, type_ in plan.reading.types.items() if type_ == "VARCHAR"]
     types = {column.name: column.type for column in plan.table.columns}
-    dates = [DateVotes(name, date_order) for name in texts if types.get(name) == "timestamp"]
+    dates = [
+        DateVotes(name, options.date_order) for name in texts if types.get(name) == "timestamp"
+    ]
     numbers = NumberVotes(
-        [name for name in texts if types.get(name) == "double precision"], decimal
+        [name for name in texts if types.get(name) == "double precision"], options.decimal
     )
     votes: list[DateVotes | NumberVotes] = [*dates, numbers]
-    cells = ", ".join(f"nullif({quoted(name)}, '') as {quoted(name)}" for name in texts)
+    cells = ", ".join(f"nullif({identifier(name)}, '') as {identifier(name)}" for name in texts)
     for chunk in plan.chunks() if texts else ():
         given = _as_table(plan, chunk, 1)
         for vote in votes:

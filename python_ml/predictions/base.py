@@ -18,8 +18,10 @@ class Prediction:
         As in ``feat_<name>``, ``label_<name>`` and ``predictions.<name>``.
     question
         What it answers, for help texts and reports.
-    entity_column
+    entity_columns
         Key of its rows beside ``as_of_date``.
+    group_column
+        Whose rows stay together in folds and in the bootstrap: the customer.
     horizon_days
         Length of the window it looks at, unless the user says otherwise.
     spec
@@ -28,7 +30,8 @@ class Prediction:
 
     name: str
     question: str
-    entity_column: str
+    entity_columns: tuple[str, ...]
+    group_column: str
     horizon_days: int
     spec: Callable[[int], PredictionSpec]
 

@@ -144,8 +144,11 @@ def noticed(tables: Tables) -> list[str]:
 
 
 def _part(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    part = table[table["customer_id"].str.startswith(f"{name}:")].copy()
-    part["customer_id"] = part["customer_id"].str.removeprefix(f"{name}:")
+    """The rows of one telling, its prefix taken off every id and key."""
+    names = [column for column in table.columns if column.endswith(("_id", "_key"))]
+    part = table[table[names[0]].str.startswith(f"{name}:")].copy()
+    for column in names:
+        part[column] = part[column].str.replace(f"{name}:", "")
     return part
 
 
