@@ -26,6 +26,12 @@ class Prediction:
         Length of the window it looks at, unless the user says otherwise.
     spec
         Its candidates for a given horizon.
+    open_rows
+        Where rows are facts that stay (order lines) rather than made anew for each as-of date: the
+        relation that says, by entity and ``horizon_days``, from when (``as_of_date``) until when
+        (``open_until``) the outcome is open, and when it is ``due_on``. Open rows are scored.
+    without_yes
+        Reason for which the prediction is skipped in a shop that shows no outcome of 1.
     """
 
     name: str
@@ -34,6 +40,8 @@ class Prediction:
     group_column: str
     horizon_days: int
     spec: Callable[[int], PredictionSpec]
+    open_rows: str | None = None
+    without_yes: str | None = None
 
     @property
     def features_table(self) -> str:

@@ -206,7 +206,7 @@ def train(
     """
     say = on_step or (lambda _text: None)
     frame = frame.matured_by(as_of)
-    split = latest_split(frame, as_of)
+    split = latest_split(frame, as_of, spec.test_span_days)
     eligible, left_out = _eligible(spec, frame.rows(split.train))
     runner = _Runner(spec, eligible, seed, threads, say)
     origins = [runner.run(frame, origin) for origin in _origins(spec, frame, split, eligible)]
@@ -265,6 +265,7 @@ def _origins(
         most=spec.most_origins,
         customers=max(recipe.minimum.customers for recipe in eligible),
         per_class=max(recipe.minimum.per_class for recipe in eligible),
+        span_days=spec.test_span_days,
     )
 
 

@@ -68,9 +68,18 @@ def read_training_frame(
 
 
 def read_features(
-    warehouse: Warehouse, prediction: Prediction, catalogue: FeatureCatalogue, as_of: date
+    warehouse: Warehouse,
+    prediction: Prediction,
+    catalogue: FeatureCatalogue,
+    as_of: date,
+    horizon_days: int,
 ) -> tuple[pa.Table, pd.DataFrame]:
-    """Read the features of one as-of date: keys and features, sorted by the keys.
+    """Read the features of what is to be scored at one as-of date, sorted by the keys.
+
+    Returns
+    -------
+    tuple
+        Keys, with ``label_known_at`` where each row has one of its own, and features.
 
     Raises
     ------
@@ -78,11 +87,27 @@ def read_features(
         When the date was never built; an empty shop gives no rows and no error.
     """
     keys = list(prediction.entity_columns)
-    table = warehouse.read(
-        f"select {', '.join(keys + catalogue.names)} from {prediction.features_table} "  # noqa: S608
-        f"where as_of_date = $1 order by {_in_order(prediction)}",
-        [as_of],
-    )
+    columns = ", ".join(f"features.{name}" for name in keys + catalogue.names)
+    order = _in_order(prediction, "features.")
+    if prediction.open_rows is None:
+        table = warehouse.read(
+            f"select {columns} from {prediction.features_table} as features "  # noqa: S608
+            f"where as_of_date = $1 order by {order}",
+            [as_of],
+        )
+    else:
+        same = " and ".join(f"features.{key} = open_rows.{key}" for key in keys)
+        table = warehouse.read(
+            f"select {columns}, "  # noqa: S608
+            "case when open_rows.due_on > $1 then open_rows.due_on end as label_known_at "
+            f"from {prediction.features_table} as features "
+            f"inner join {prediction.open_rows} as open_rows on {same} "
+            "where open_rows.horizon_days = $2 and open_rows.as_of_date <= $1 "
+            "and (open_rows.open_until is null or open_rows.open_until > $1) "
+            f"order by {order}",
+            [as_of, horizon_days],
+        )
+        keys.append("label_known_at")
     if table.num_rows == 0 and not _was_built(warehouse, prediction, as_of):
         raise InputError(
             f"The features of {as_of} were not built.", f"Run `smartretail build --as-of {as_of}`."

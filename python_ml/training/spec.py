@@ -38,6 +38,8 @@ class PredictionSpec:
         Above it, whole customers are sampled.
     max_origin_rows
         The same for each rolling origin that recipes are chosen on.
+    test_span_days
+        Days of as-of dates that are tested together: more than one where rows come day by day.
     bootstrap_rounds
         Draws behind each interval.
     """
@@ -52,6 +54,7 @@ class PredictionSpec:
     most_origins: int = 4
     max_training_rows: int = 400_000
     max_origin_rows: int = 20_000
+    test_span_days: int = 1
     bootstrap_rounds: int = 200
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from python_ml.training.recipes.base import FittedModel, Minimum, Recipe
+from python_ml.training.recipes.base_rate import BaseRate, BaseRateModel
 from python_ml.training.recipes.bgnbd import BgNbd, BgNbdModel, HistoryColumns
 from python_ml.training.recipes.blend import Blend, BlendModel
 from python_ml.training.recipes.boosted import Boosted, BoostedModel
@@ -10,13 +11,27 @@ from python_ml.training.recipes.frequency import Frequency, FrequencyModel
 from python_ml.training.recipes.log_rfm import LogRfm, LogRfmModel
 from python_ml.training.recipes.logistic import Logistic, LogisticModel
 from python_ml.training.recipes.recency import Recency, RecencyModel
+from python_ml.training.recipes.smoothed_rates import SmoothedRates, SmoothedRatesModel
 
 RECIPES: dict[str, type[Recipe]] = {
-    recipe.name: recipe for recipe in (Recency, Frequency, LogRfm, BgNbd, Logistic, Boosted, Blend)
+    recipe.name: recipe
+    for recipe in (
+        BaseRate,
+        Recency,
+        Frequency,
+        LogRfm,
+        BgNbd,
+        SmoothedRates,
+        Logistic,
+        Boosted,
+        Blend,
+    )
 }
 MODELS: dict[str, type[FittedModel]] = {
     model.recipe: model
     for model in (
+        BaseRateModel,
+        SmoothedRatesModel,
         RecencyModel,
         FrequencyModel,
         LogRfmModel,
@@ -30,6 +45,7 @@ MODELS: dict[str, type[FittedModel]] = {
 __all__ = [
     "MODELS",
     "RECIPES",
+    "BaseRate",
     "BgNbd",
     "Blend",
     "Boosted",
@@ -41,4 +57,5 @@ __all__ = [
     "Minimum",
     "Recency",
     "Recipe",
+    "SmoothedRates",
 ]

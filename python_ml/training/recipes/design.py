@@ -10,17 +10,23 @@ import numpy as np
 import pandas as pd
 
 from python_ml.training.frame import FloatArray, TrainingFrame
+from python_ml.training.recipes.base import to_logit
 
 CLIP = (0.005, 0.995)
 """Quantiles of the training rows beyond which a number counts as the quantile."""
 KNOTS = (0.25, 0.5, 0.75)
 RAREST_LEVEL = 0.01
 RAREST_MISSING = 0.002
+RATE = "_rate"
+"""How the names of smoothed rates end: probabilities, never 0 or 1, at home on the scale of logits."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """How one numeric column is read: signed log, clipped, gaps filled with the median."""
+    """How one numeric column is read: clipped on its scale, gaps filled with the median.
+
+    The scale is the signed log, or for smoothed rates the logit.
+    """
 
     column: str
     low: float
@@ -28,8 +34,8 @@ class Number:
     fill: float
 
     def read(self, features: pd.DataFrame) -> FloatArray:
-        """Return the column on its log scale, NaN where it is missing."""
-        return np.clip(signed_log(as_numbers(features[self.column])), self.low, self.high)
+        """Return the column on its scale, NaN where it is missing."""
+        return np.clip(on_its_scale(self.column, features), self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,12 @@ class Design:
         return cls(numbers, tuple(Term(**entry) for entry in content["terms"]))
 
 
+def on_its_scale(column: str, features: pd.DataFrame) -> FloatArray:
+    """Return a numeric column as logit where its name says that it is a rate, else as signed log."""
+    values = as_numbers(features[column])
+    return to_logit(values) if column.endswith(RATE) else signed_log(values)
+
+
 def signed_log(values: FloatArray) -> FloatArray:
     """Return ``sign(x) * log(1 + |x|)``: counts and money spread over decades."""
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)), dtype=np.float64)
@@ -163,7 +175,7 @@ def fit_design(
 
 
 def _fit_number(name: str, features: pd.DataFrame) -> Number:
-    values = signed_log(as_numbers(features[name]))
+    values = on_its_scale(name, features)
     known = values[~np.isnan(values)]
     if len(known) == 0:
         return Number(name, 0.0, 0.0, 0.0)
