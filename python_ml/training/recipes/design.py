@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from python_ml.training.frame import FloatArray, TrainingFrame
+from python_ml.training.frame import FloatArray, IntArray, TrainingFrame
 from python_ml.training.recipes.base import to_logit
 
 CLIP = (0.005, 0.995)
@@ -68,11 +68,12 @@ class Design:
             name: np.where(np.isnan(values), self.numbers[name].fill, values)
             for name, values in raw.items()
         }
-        texts: dict[str, pd.Series[Any]] = {}
+        texts: dict[str, tuple[IntArray, dict[str, int]]] = {}
         matrix = np.empty((len(features), len(self.terms)), order="F")
         for i, term in enumerate(self.terms):
             if term.kind == "level" and term.column not in texts:
-                texts[term.column] = as_text(features[term.column])
+                codes, levels = pd.factorize(as_text(features[term.column]))
+                texts[term.column] = codes, {str(level): k for k, level in enumerate(levels)}
             values = self._values(term, raw, filled, texts)
             matrix[:, i] = (values - term.mean) / term.scale
         return matrix
@@ -82,7 +83,7 @@ class Design:
         term: Term,
         raw: Mapping[str, FloatArray],
         filled: Mapping[str, FloatArray],
-        texts: Mapping[str, pd.Series[Any]],
+        texts: Mapping[str, tuple[IntArray, dict[str, int]]],
     ) -> FloatArray:
         if term.kind == "value":
             return filled[term.column]
@@ -94,7 +95,8 @@ class Design:
             # around the medians, so that a product says what its two values do not
             a, b = term.column, str(term.other)
             return (filled[a] - self.numbers[a].fill) * (filled[b] - self.numbers[b].fill)
-        return np.asarray(texts[term.column] == term.at, dtype=np.float64)
+        codes, places = texts[term.column]
+        return np.asarray(codes == places.get(str(term.at), len(places)), dtype=np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the design as plain JSON types."""
