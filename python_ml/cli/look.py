@@ -21,7 +21,7 @@ from rich.table import Table
 from python_ml.cli.console import Home, err, open_pipeline, out
 from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
-from python_ml.predictions import get_prediction
+from python_ml.predictions import Prediction, get_prediction
 from python_ml.reporting.summary import describe_run
 from python_ml.warehouse.dbt import dbt_environment, dev_schema
 from python_ml.warehouse.ledger import list_runs, roll_back, runs_in_force
@@ -99,7 +99,7 @@ def export(
             f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
             "Run `smartretail run` first.",
         )
-    table = _published(pipeline.warehouse, known.name, known.entity_columns, as_of)
+    table = _published(pipeline.warehouse, known, as_of)
     if table.num_rows == 0:
         raise InputError(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
@@ -115,14 +115,9 @@ def export(
     err.print(f"{table.num_rows:,} rows written to {to}")
 
 
-def _published(
-    warehouse: Any, name: str, keys: tuple[str, ...], as_of: datetime | None
-) -> pa.Table:
-    entity = ", ".join(keys)
-    columns = (
-        f"{entity}, as_of_date, horizon_days, probability, decile, band, recipe, model_version, "
-        "run_id, scored_at, label_known_at"
-    )
+def _published(warehouse: Any, prediction: Prediction, as_of: datetime | None) -> pa.Table:
+    name = prediction.name
+    entity, columns = ", ".join(prediction.entity_columns), ", ".join(prediction.exported)
     if as_of is None:
         return warehouse.read(f"select {columns} from marts.{name} order by {entity}")  # noqa: S608
     return warehouse.read(

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from python_ml.training.spec import PredictionSpec
 
+_EXPORTED = (
+    *("as_of_date", "horizon_days", "probability", "decile", "band", "recipe", "model_version"),
+    *("run_id", "scored_at", "label_known_at"),
+)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -30,6 +35,8 @@ class Prediction:
         Where rows are facts that stay (order lines) rather than made anew for each as-of date: the
         relation that says, by entity and ``horizon_days``, from when (``as_of_date``) until when
         (``open_until``) the outcome is open, and when it is ``due_on``. Open rows are scored.
+    export_columns
+        Columns of its mart that ``smartretail export`` writes.
     without_yes
         Reason for which the prediction is skipped in a shop that shows no outcome of 1.
     """
@@ -42,6 +49,12 @@ class Prediction:
     spec: Callable[[int], PredictionSpec]
     open_rows: str | None = None
     without_yes: str | None = None
+    export_columns: tuple[str, ...] = ()
+
+    @property
+    def exported(self) -> tuple[str, ...]:
+        """What an export writes: the key first, where nothing else was said."""
+        return self.export_columns or (*self.entity_columns, *_EXPORTED)
 
     @property
     def features_table(self) -> str:

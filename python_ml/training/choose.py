@@ -19,6 +19,7 @@ from python_ml.training.calibrate import (
 from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
 from python_ml.training.level import LevelEvidence, LevelPolicy, apply_shift, choose_level
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
+from python_ml.training.payoff import Savings, measure_savings
 from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
 from python_ml.training.recipes.blend import Blend
 from python_ml.training.recipes.out_of_fold import out_of_fold
@@ -48,6 +49,7 @@ class Measured:
     form: str
     measurement: Measurement
     gains: Mapping[str, Mapping[str, Interval]]
+    savings: Savings | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class _Round:
     reference: FloatArray | None
     out_of_fold_losses: Mapping[str, float]
     customers: int
+    value: FloatArray | None = None
 
     def published(self, name: str, policy: LevelPolicy) -> FloatArray:
         """Return the calibrated predictions at the level of ``policy``."""
@@ -321,6 +324,7 @@ class _Runner:
             reference=None if reference is None else reference.as_is,
             out_of_fold_losses=losses,
             customers=train_rows.customers(),
+            value=None if self.spec.payoff is None else self.spec.payoff.values(test.features),
         )
 
     def _fit(
@@ -471,8 +475,16 @@ def _pooled(origins: Sequence[_Round], levels: Mapping[str, LevelPolicy]) -> _Ro
     }
     label = np.concatenate([past.label for past in origins])
     entity = np.concatenate([past.entity for past in origins])
+    values = [past.value for past in origins if past.value is not None]
     return _Round(
-        replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {}, 0
+        replace(origins[-1].split, role="origins_pooled"),
+        label,
+        entity,
+        trials,
+        None,
+        {},
+        0,
+        np.concatenate(values) if values else None,
     )
 
 
@@ -489,6 +501,11 @@ def _line(
     as_is = form == AS_IS
     rounds = spec.bootstrap_rounds // (ORIGIN_THRIFT if past.split.role == "origin" else 1)
     probability = past.trials[name].as_is if as_is else past.published(name, level)
+    savings = None
+    if spec.payoff is not None and past.value is not None and gains and not as_is:
+        savings = measure_savings(
+            spec.payoff, past.label, probability, past.value, past.entity, rounds=rounds, seed=seed
+        )
     against = [b for b in spec.baselines if b in past.trials and gains and not as_is]
     return Measured(
         recipe=name,
@@ -507,6 +524,7 @@ def _line(
             )
             for baseline in against
         },
+        savings=savings,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from python_ml.errors import SmartRetailError
+from python_ml.training.payoff import Payoff
 from python_ml.training.recipes.base import Recipe
 
 
@@ -38,6 +39,8 @@ class PredictionSpec:
         Above it, whole customers are sampled.
     max_origin_rows
         The same for each rolling origin that recipes are chosen on.
+    payoff
+        What acting on a prediction costs and saves, where that is known.
     test_span_days
         Days of as-of dates that are tested together: more than one where rows come day by day.
     bootstrap_rounds
@@ -54,6 +57,7 @@ class PredictionSpec:
     most_origins: int = 4
     max_training_rows: int = 400_000
     max_origin_rows: int = 20_000
+    payoff: Payoff | None = None
     test_span_days: int = 1
     bootstrap_rounds: int = 200
 
