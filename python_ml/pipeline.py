@@ -23,6 +23,7 @@ from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
 from python_ml.predictions import Prediction, all_predictions, get_prediction
 from python_ml.reporting.landing import land_training
+from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
 from python_ml.scoring.score import land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
@@ -232,11 +233,6 @@ class Pipeline:
         return built_catalogue(self.warehouse, self.settings.dbt_target_dir, name)
 
     def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
-        def show(line: str) -> None:
-            text = line[10:].strip() if line[2:3] == ":" else line
-            if " OK created " in text or text.startswith(("Finished", "Found")):
-                self._say("dbt: " + text.replace(".", " ").split("  ")[0])
-
         self._say(f"dbt {arguments[0]}")
         return run_dbt(
             self.settings,
@@ -244,8 +240,14 @@ class Pipeline:
             self.staging(),
             arguments,
             project_dir=self.project_dir,
-            on_line=show,
+            on_line=self._show,
         )
+
+    def _show(self, line: str) -> None:
+        """Say of what dbt prints that something was made."""
+        text = line[10:].strip() if line[2:3] == ":" else line
+        if " OK created " in text or text.startswith(("Finished", "Found")):
+            self._say("dbt: " + text.replace(".", " ").split("  ")[0])
 
     def staging(self) -> str:
         """The staging folder of the shop that this home holds."""
@@ -412,6 +414,34 @@ class Pipeline:
         )
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
+
+    def score_lines(self, request: Request, name: str, new_lines: NewLines) -> ScoredLines:
+        """Score order lines of a file, which the home does not take in.
+
+        Raises
+        ------
+        InputError
+            When the prediction is not one of order lines, or the file does not fit the home.
+        """
+        prediction = get_prediction(name)
+        if prediction.open_rows is None:
+            raise InputError(
+                f"{name} does not speak of order lines.", "Leave out --lines, or name return_risk."
+            )
+        bundle = self.newest_bundle(name, request.as_of, request.horizon_days[name])
+        self._say(f"Scoring {new_lines.path.name} with what was known at {request.as_of}")
+        return score_new_lines(
+            self.settings,
+            self.warehouse,
+            self.staging(),
+            prediction,
+            self._catalogue(name),
+            bundle,
+            new_lines,
+            request.as_of,
+            project_dir=self.project_dir,
+            on_line=self._show,
+        )
 
     def summarise_customers(self, request: Request) -> Outcome:
         """Register the customer summary of the as-of date; dbt fills it from the features."""

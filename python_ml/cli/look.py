@@ -13,12 +13,10 @@ from typing import Annotated, Any
 
 import psycopg
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 import typer
 from rich.table import Table
 
-from python_ml.cli.console import Home, err, open_pipeline, out
+from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
 from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
 from python_ml.predictions import Prediction, get_prediction
@@ -92,8 +90,7 @@ def export(
     """
     pipeline = open_pipeline(home, quiet=True)
     known = get_prediction(prediction)
-    if to.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
+    check_kind(to)
     if not pipeline.warehouse.relation_exists("marts", f"{known.name}_history"):
         raise InputError(
             f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
@@ -105,13 +102,7 @@ def export(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
             "List what there is with `smartretail runs`.",
         )
-    to.parent.mkdir(parents=True, exist_ok=True)
-    draft = to.with_name(to.name + ".part")
-    if to.suffix.lower() == ".csv":
-        pa.csv.write_csv(table, draft)
-    else:
-        pa.parquet.write_table(table, draft)
-    draft.replace(to)
+    write_table(table, to)
     err.print(f"{table.num_rows:,} rows written to {to}")
 
 
