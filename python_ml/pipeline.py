@@ -280,6 +280,7 @@ class Pipeline:
             request.as_of,
             horizon_days,
             most_rows=spec.max_training_rows,
+            keep_newest=spec.keep_newest,
         )
         if not frame.label.any() and prediction.without_yes is not None:
             raise TooSmallError(
@@ -434,11 +435,11 @@ class Pipeline:
             self.settings,
             self.warehouse,
             self.staging(),
-            prediction,
-            self._catalogue(name),
-            bundle,
-            new_lines,
-            request.as_of,
+            prediction=prediction,
+            catalogue=self._catalogue(name),
+            bundle=bundle,
+            new_lines=new_lines,
+            as_of=request.as_of,
             project_dir=self.project_dir,
             on_line=self._show,
         )

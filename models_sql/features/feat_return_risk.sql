@@ -2,31 +2,9 @@
 
 {%- set attributes = columns_like(ref('int_lines_at_order'), 'attribute_') %}
 {%- set rated = return_rate_attributes(ref('int_lines_at_order')) %}
-{%- set until = outcomes_until() %}
-
-{#- What each history is kept by: its name, and the columns that say whose it is. -#}
-{%- set histories = [
-    ('product', ['product_id']),
-    ('category', ['category']),
-    ('customer_product', ['customer_id', 'product_id']),
-    ('customer_category', ['customer_id', 'category']),
-] %}
-{#- What is kept of an order: all of it, and the part that is like the line. -#}
-{%- set baskets = [
-    ('order', ['order_id']),
-    ('order_product', ['order_id', 'product_id']),
-    ('order_category', ['order_id', 'category']),
-] %}
-{%- for attribute in rated %}
-    {%- do histories.append(('value_' ~ loop.index, [attribute])) %}
-    {%- if attribute.startswith('attribute_line_') %}
-        {%- do histories.append(('product_value_' ~ loop.index, ['product_id', attribute])) %}
-        {%- do histories.append(('category_value_' ~ loop.index, ['category', attribute])) %}
-        {%- do histories.append(('customer_value_' ~ loop.index, ['customer_id', attribute])) %}
-        {%- do baskets.append(('order_value_' ~ loop.index, ['order_id', 'product_id', attribute])) %}
-    {%- endif %}
-{%- endfor %}
-{%- set keys = ['customer_id', 'product_id', 'category'] + rated %}
+{%- set keys = (['customer_id', 'product_id', 'category'] + rated) | join(', ') %}
+{%- set histories = return_histories(rated) %}
+{%- set baskets = return_baskets(rated) %}
 {%- set measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
 
 with known_lines as (
@@ -54,15 +32,10 @@ newest as (
 
 new_lines as (
 
-    select * from known_lines
-    where
-        as_of_date <= (select newest.as_of_date from newest)
-        {%- if until is not none %}
-        and ordered_on >= {{ until }}
-        {%- endif %}
-        {%- if is_incremental() %}
-        and line_key not in (select present.line_key from {{ this }} as present)
-        {%- endif %}
+    select known_lines.*
+    from known_lines
+    inner join newest on known_lines.as_of_date <= newest.as_of_date
+    where {{ is_missing('known_lines', 'line_key') }} and {{ is_unseen('known_lines') }}
 
 ),
 
@@ -91,95 +64,60 @@ known_outcomes as (
 ),
 
 -- What changes in the histories, and on which day: a line is known, its outcome is settled, an
--- early return is known until then. The last kind changes nothing: it asks.
+-- early return is known until then, an order is known. The last kind changes nothing: it asks.
 changes as (
 
     select
-        {{ keys | join(', ') }},
+        {{ keys }},
         changed_on,
-        0 as order_count,
-        1 as line_count,
-        unit_price,
-        net_amount,
-        0 as settled,
-        0 as returned,
-        0 as unsettled_returns
+        {{- return_changes({
+            'line_count': 1, 'unit_price': 'unit_price', 'net_amount': 'net_amount',
+        }) }}
     from known_lines
 
     union all
 
     select
-        {{ keys | join(', ') }},
+        {{ keys }},
         label_known_at as changed_on,
-        0 as order_count,
-        0 as line_count,
-        0 as unit_price,
-        0 as net_amount,
-        1 as settled,
-        label as returned,
-        case when returned_known_on is null then 0 else -1 end as unsettled_returns
+        {{- return_changes({
+            'settled': 1,
+            'returned': 'label',
+            'unsettled_returns': 'case when returned_known_on is null then 0 else -1 end',
+        }) }}
     from known_outcomes
     where label_known_at is not null
 
     union all
 
     select
-        {{ keys | join(', ') }},
+        {{ keys }},
         returned_known_on as changed_on,
-        0 as order_count,
-        0 as line_count,
-        0 as unit_price,
-        0 as net_amount,
-        0 as settled,
-        0 as returned,
-        1 as unsettled_returns
+        {{- return_changes({'unsettled_returns': 1}) }}
     from known_outcomes
     where returned_known_on is not null
 
     union all
 
     select
-        {{ keys | join(', ') }},
-        ordered_on as changed_on,
-        0 as order_count,
-        0 as line_count,
-        0 as unit_price,
-        0 as net_amount,
-        0 as settled,
-        0 as returned,
-        0 as unsettled_returns
-    from new_lines
-    where ordered_on <> changed_on
-
-),
-
-customer_changes as (
-
-    select
         customer_id,
+        null as product_id,
+        null as category,
+        {%- for attribute in rated %}
+        null as {{ attribute }},
+        {%- endfor %}
         changed_on,
-        order_count,
-        line_count,
-        unit_price,
-        net_amount,
-        settled,
-        returned,
-        unsettled_returns
-    from changes
+        {{- return_changes({'order_count': 1}) }}
+    from first_order_days
 
     union all
 
     select
-        customer_id,
-        changed_on,
-        1 as order_count,
-        0 as line_count,
-        0 as unit_price,
-        0 as net_amount,
-        0 as settled,
-        0 as returned,
-        0 as unsettled_returns
-    from first_order_days
+        {{ keys }},
+        ordered_on as changed_on,
+        {{- return_changes() }}
+    from new_lines
+    where ordered_on <> changed_on
 
 ),
 
@@ -188,20 +126,14 @@ shop_history as (
     {{ known_before_each_day('changes', [], ['settled', 'returned']) }}
 
 ),
-
-customer_history as (
-
-    {{ known_before_each_day(
-        'customer_changes', ['customer_id'], measures + ['order_count', 'net_amount'],
-        dated_by='line_count', asked='new_lines',
-    ) }}
-
-),
-{%- for name, columns in histories %}
+{%- for name, columns in histories.items() %}
 
 {{ name }}_history as (
 
-    {{ known_before_each_day('changes', columns, measures, dated_by='line_count', asked='new_lines') }}
+    {{ known_before_each_day(
+        'changes', columns, measures + (['order_count', 'net_amount'] if name == 'customer' else []),
+        dated_by='line_count', asked='new_lines',
+    ) }}
 
 ),
 {%- endfor %}
@@ -211,11 +143,7 @@ basket_changes as (
 
     select
         order_id,
-        product_id,
-        category,
-        {%- for attribute in rated %}
-        {{ attribute }},
-        {%- endfor %}
+        {{ keys }},
         changed_on,
         1 as line_count,
         quantity,
@@ -226,11 +154,7 @@ basket_changes as (
 
     select
         order_id,
-        product_id,
-        category,
-        {%- for attribute in rated %}
-        {{ attribute }},
-        {%- endfor %}
+        {{ keys }},
         as_of_date as changed_on,
         0 as line_count,
         0 as quantity,
@@ -238,7 +162,7 @@ basket_changes as (
     from new_lines
 
 ),
-{%- for name, columns in baskets %}
+{%- for name, columns in baskets.items() %}
 
 {{ name }}_basket as (
 
@@ -252,8 +176,8 @@ basket_changes as (
 lines_with_history as (
 
     select
-        lines.*,
-        {%- for name, columns in [('customer', [])] + histories %}
+        new_lines.*,
+        {%- for name in histories %}
         {{ name }}_history.line_count as {{ name }}_lines,
         {{ name }}_history.unit_price as {{ name }}_prices,
         {{ name }}_history.settled as {{ name }}_settled,
@@ -264,28 +188,28 @@ lines_with_history as (
         {%- endfor %}
         customer_history.order_count as customer_orders,
         customer_history.net_amount as customer_amount,
-        {%- for name, columns in baskets %}
+        {%- for name, columns in baskets.items() %}
         {{ name }}_basket.line_count as {{ name }}_lines,
         {{ name }}_basket.quantity as {{ name }}_quantity,
         {{ name }}_basket.net_amount as {{ name }}_amount,
         {%- endfor %}
         {{ smoothed_rate('shop_history.returned', 'shop_history.settled', '0.1', 20) }} as shop_rate
-    from new_lines as lines
-    left join shop_history on lines.ordered_on = shop_history.changed_on
-    {%- for name, columns in [('customer', ['customer_id'])] + histories %}
+    from new_lines
+    left join shop_history on new_lines.ordered_on = shop_history.changed_on
+    {%- for name, columns in histories.items() %}
     left join {{ name }}_history
         on
-            lines.ordered_on = {{ name }}_history.changed_on
+            new_lines.ordered_on = {{ name }}_history.changed_on
             {%- for column in columns %}
-            and lines.{{ column }} = {{ name }}_history.{{ column }}
+            and new_lines.{{ column }} = {{ name }}_history.{{ column }}
             {%- endfor %}
     {%- endfor %}
-    {%- for name, columns in baskets %}
+    {%- for name, columns in baskets.items() %}
     left join {{ name }}_basket
         on
-            lines.as_of_date = {{ name }}_basket.changed_on
+            new_lines.as_of_date = {{ name }}_basket.changed_on
             {%- for column in columns %}
-            and lines.{{ column }} = {{ name }}_basket.{{ column }}
+            and new_lines.{{ column }} = {{ name }}_basket.{{ column }}
             {%- endfor %}
     {%- endfor %}
 
@@ -382,15 +306,13 @@ final as (
         ) }} as {{ type_double() }}) as return_customer_category_rate,
         cast(shop_rate as {{ type_double() }}) as return_shop_rate,
 
-        -- season
-        {{ month_of('ordered_on') }} as season_order_month,
-        {{ iso_weekday('ordered_on') }} as season_order_weekday
-        {%- for attribute in attributes %},
-        {{ attribute }}
+        -- attributes named at load
+        {%- for attribute in attributes %}
+        {{ attribute }},
         {%- endfor %}
-        {%- for attribute in rated %},
-        cast(value_{{ loop.index }}_rate as {{ type_double() }}) as {{ attribute[:46] }}_rate
-        {%- if attribute.startswith('attribute_line_') %},
+        {%- for attribute in rated %}
+        cast(value_{{ loop.index }}_rate as {{ type_double() }}) as {{ attribute[:46] }}_rate,
+        {%- if attribute.startswith('attribute_line_') %}
         cast(order_product_lines - order_value_{{ loop.index }}_lines as integer)
             as {{ attribute[:46] }}_others_in_basket,
         {{ ratio('customer_value_' ~ loop.index ~ '_lines', 'customer_lines') }}
@@ -402,9 +324,13 @@ final as (
         cast({{ smoothed_rate(
             'category_value_' ~ loop.index ~ '_returned', 'category_value_' ~ loop.index ~ '_settled',
             'value_' ~ loop.index ~ '_rate', 20
-        ) }} as {{ type_double() }}) as {{ attribute[:46] }}_in_category_rate
+        ) }} as {{ type_double() }}) as {{ attribute[:46] }}_in_category_rate,
         {%- endif %}
         {%- endfor %}
+
+        -- season
+        {{ month_of('ordered_on') }} as season_order_month,
+        {{ iso_weekday('ordered_on') }} as season_order_weekday
     from product_rates
 
 )

@@ -1,3 +1,4 @@
+{%- set line_attributes = columns_like(ref('int_order_lines'), 'attribute_') %}
 {%- set product_attributes = columns_like(ref('int_products'), 'attribute_') %}
 {%- set customer_attributes = columns_like(ref('int_customers'), 'attribute_') %}
 
@@ -54,24 +55,43 @@ first_versions as (
 final as (
 
     select
-        lines.*,
+        first_versions.line_key,
+        first_versions.order_id,
+        first_versions.line_id,
+        first_versions.customer_id,
+        first_versions.product_id,
+        first_versions.category,
+        {%- for attribute in line_attributes %}
+        first_versions.{{ attribute }},
+        {%- endfor %}
         {%- for attribute in product_attributes %}
         products.{{ attribute }},
         {%- endfor %}
         {%- for attribute in customer_attributes %}
         customers.{{ attribute }},
         {%- endfor %}
+        first_versions.ordered_at,
+        first_versions.ordered_on,
+        first_versions.as_of_date,
+        first_versions.quantity,
+        first_versions.unit_price,
+        first_versions.discount,
+        first_versions.net_amount,
+        first_versions.load_id,
+        first_versions.row_number,
         -- whose lines belong together; every order of a guest is somebody else's
-        coalesce(lines.customer_id, 'guest order ' || lines.order_id) as customer_or_order_id
-    from first_versions as lines
-    left join products
+        coalesce(first_versions.customer_id, 'guest order ' || first_versions.order_id)
+            as customer_or_order_id
+    from first_versions
+    -- what is taken from these two is known when a shop is
+    left join products -- noqa: ST11
         on
-            lines.product_id = products.product_id
-            and {{ version_known_before('products', 'lines.as_of_date') }}
-    left join customers
+            first_versions.product_id = products.product_id
+            and {{ version_known_before('products', 'first_versions.as_of_date') }}
+    left join customers -- noqa: ST11
         on
-            lines.customer_id = customers.customer_id
-            and {{ version_known_before('customers', 'lines.as_of_date') }}
+            first_versions.customer_id = customers.customer_id
+            and {{ version_known_before('customers', 'first_versions.as_of_date') }}
 
 )
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from python_ml.cli.console import Home, err, open_pipeline, out, write_table
+from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
 from python_ml.errors import InputError
 from python_ml.ingest.load import LoadReport, check_shop, shop_source
 from python_ml.ingest.read import ReadOptions
@@ -198,7 +198,7 @@ def score(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="With --lines: file to write, .csv or .parquet [default: print]."),
+        typer.Option("--to", help="With --lines: .csv or .parquet to write [default: print]."),
     ] = None,
     map_: Maps = None,
     attribute: Attributes = None,
@@ -223,7 +223,9 @@ def score(
     request = pipeline.request(_day(as_of), horizon_days, names)
     if lines is not None:
         if len(names) != 1:
-            raise InputError("--lines needs one prediction.", "Name it: score return_risk --lines …")
+            raise InputError("--lines needs one prediction.", "Type score return_risk --lines.")
+        if to is not None:
+            check_kind(to)
         held = shop_source(pipeline.warehouse)
         mapping = _mapping(map_, attribute) or (
             DEMO_MAPPING if held is not None and held[0] == DEMO else ColumnMapping()

@@ -30,6 +30,8 @@ def _spec(horizon_days: int) -> PredictionSpec:
         payoff=_payoff(),
         test_span_days=30,
         max_training_rows=200_000,
+        keep_newest=True,
+        min_gain=0.0003,
         max_origin_rows=60_000,
     )
 

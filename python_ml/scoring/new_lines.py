@@ -59,19 +59,35 @@ class ScoredLines:
     @property
     def other(self) -> int:
         """Rows that are no order lines of their own."""
-        return self.given - self.lines.num_rows - sum(self.rejected.values())
+        return self.given - int(self.lines.num_rows) - sum(self.rejected.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Desk:
+    """Where the file's rows are laid out beside the home's."""
+
+    schema: str
+    table: SourceTable
+    new_lines: NewLines
+    as_of: date
+    reject_threshold: float
+
+    @property
+    def arriving(self) -> str:
+        """The file's rows."""
+        return f"{self.schema}.arriving_rows"
 
 
 def score_new_lines(
     settings: Settings,
     warehouse: Warehouse,
     staging: str,
+    *,
     prediction: Prediction,
     catalogue: FeatureCatalogue,
     bundle: Bundle,
     new_lines: NewLines,
     as_of: date,
-    *,
     project_dir: Path = PROJECT_DIR,
     on_line: Callable[[str], None] | None = None,
 ) -> ScoredLines:
@@ -93,7 +109,8 @@ def score_new_lines(
             "Load the lines instead, then score.",
         )
     with _scratch_schema(warehouse) as schema:
-        load_id, given, rejected = _lay_out(settings, warehouse, schema, tables[0], new_lines, as_of)
+        desk = _Desk(schema, tables[0], new_lines, as_of, settings.reject_threshold)
+        load_id, given, rejected = _lay_out(warehouse, desk)
         _ask_for(warehouse, schema, prediction, bundle.horizon_days)
         run_dbt(
             settings,
@@ -138,48 +155,40 @@ def _scratch_schema(warehouse: Warehouse) -> Iterator[str]:
             )
 
 
-def _lay_out(
-    settings: Settings,
-    warehouse: Warehouse,
-    schema: str,
-    table: SourceTable,
-    new_lines: NewLines,
-    as_of: date,
-) -> tuple[int, int, dict[str, int]]:
-    """Put the file's rows beside the home's rows from before ``as_of``.
+def _lay_out(warehouse: Warehouse, desk: _Desk) -> tuple[int, int, dict[str, int]]:
+    """Put the file's rows beside the home's rows from before the as-of date.
 
     Returns
     -------
     tuple
         Number of the load that they stand for, rows given, and reasons of those rejected.
     """
-    time_column, arriving = identifier(table.time_column), f"{schema}.arriving_rows"
+    name, path = desk.table.name, desk.new_lines.path
     with warehouse.connect() as connection:
-        held = columns_of(connection, "raw", table.name)
-    _check_attributes(held, new_lines)
+        held = columns_of(connection, "raw", name)
+    _check_attributes(held, desk.new_lines)
     with warehouse.bulk() as writer:
         load_id = int(writer.value("select max(load_id) + 1 from raw.loads"))
-        writer.execute(f"create table {arriving} (like raw.{identifier(table.name)})")
-        given, rejected = _take_in(writer, schema, table, new_lines, load_id)
+        writer.execute(f"create table {desk.arriving} (like raw.{identifier(name)})")
+        given, rejected = _take_in(writer, desk, load_id)
         share = sum(rejected.values()) / max(given, 1)
-        if share > settings.reject_threshold:
+        if share > desk.reject_threshold:
             raise InputError(
-                f"{new_lines.path}: {share:.1%} of its rows break the contract: "
+                f"{path}: {share:.1%} of its rows break the contract: "
                 f"{', '.join(sorted(rejected))}.",
                 "Mend the file, or map its columns with --map.",
             )
-        early = int(
-            writer.value(
-                f"select count(*) from {arriving} where {time_column} < $1",  # noqa: S608
-                [as_of],
-            )
+        early = writer.value(
+            f"select count(*) from {desk.arriving} "  # noqa: S608 - names of our own
+            f"where {identifier(desk.table.time_column)} < $1",
+            [desk.as_of],
         )
         if early:
             raise InputError(
-                f"{new_lines.path}: {early:,} lines were ordered before --as-of {as_of}.",
+                f"{path}: {early:,} lines were ordered before --as-of {desk.as_of}.",
                 "Give an earlier --as-of, or leave those lines out.",
             )
-        _stand_in_for_raw(writer, schema, table, load_id, as_of)
+        _stand_in_for_raw(writer, desk, load_id)
     return load_id, given, rejected
 
 
@@ -194,13 +203,12 @@ def _check_attributes(held: dict[str, str], new_lines: NewLines) -> None:
         )
 
 
-def _take_in(
-    writer: BulkWriter, schema: str, table: SourceTable, new_lines: NewLines, load_id: int
-) -> tuple[int, dict[str, int]]:
-    plan = plan_file(new_lines.path, table, new_lines.mapping, new_lines.options)
-    attributes = [attribute.column_name for attribute in new_lines.mapping.attributes]
+def _take_in(writer: BulkWriter, desk: _Desk, load_id: int) -> tuple[int, dict[str, int]]:
+    mapping = desk.new_lines.mapping
+    plan = plan_file(desk.new_lines.path, desk.table, mapping, desk.new_lines.options)
+    attributes = [attribute.column_name for attribute in mapping.attributes]
     own = ("_row_number", "_load_id", "_file_number")
-    columns = [*(column.name for column in table.columns), *attributes, *own]
+    columns = [*(column.name for column in desk.table.columns), *attributes, *own]
     given, rejected = 0, dict[str, int]()
 
     def batches(stretches: Any) -> Iterator[pa.RecordBatch]:
@@ -215,35 +223,36 @@ def _take_in(
             yield from good.to_batches()
 
     with read_file(plan, utc_now().date().isoformat()) as stretches:
-        writer.append_batches(schema, "arriving_rows", columns, batches(stretches))
+        writer.append_batches(desk.schema, "arriving_rows", columns, batches(stretches))
     return given, rejected
 
 
-def _stand_in_for_raw(
-    writer: BulkWriter, schema: str, table: SourceTable, load_id: int, as_of: date
-) -> None:
+def _stand_in_for_raw(writer: BulkWriter, desk: _Desk, load_id: int) -> None:
     """Views under the names of the raw tables: the home's rows, and the file's as one more load."""
+    schema, until = desk.schema, desk.as_of.isoformat()
+    # its lines were known when they were ordered: nothing is newer than the load before it
+    writer.execute(
+        f"create table {schema}.arriving_load as "  # noqa: S608 - names of our own
+        "select * from raw.loads order by load_id desc limit 1"
+    )
+    writer.execute(
+        f"update {schema}.arriving_load "  # noqa: S608
+        f"set load_id = {load_id:d}, newest_before = null"
+    )
+    more = {"loads": f"true union all select * from {schema}.arriving_load"}  # noqa: S608
+    more[desk.table.name] = (
+        f"{identifier(desk.table.time_column)} < date '{until}' "  # noqa: S608
+        f"union all select * from {desk.arriving}"
+    )
     names = writer.read(
         "select table_name::text as name from information_schema.tables "
         "where table_schema = 'raw' and table_name <> 'as_of_requests'"
     ).to_pylist()
     for name in (str(row["name"]) for row in names):
-        query = f"select * from raw.{identifier(name)}"  # noqa: S608 - tables of our own
-        if name == table.name:
-            query += (
-                f" where {identifier(table.time_column)} < date '{as_of:%Y-%m-%d}' "  # noqa: S608
-                f"union all select * from {schema}.arriving_rows"
-            )
-        writer.execute(f"create view {schema}.{identifier(name)} as {query}")
-    # its lines were known when they were ordered: nothing is newer than the load before it
-    writer.execute(f"create table {schema}.arriving_load as select * from raw.loads limit 1")
-    writer.execute(
-        f"update {schema}.arriving_load set load_id = {load_id:d}, newest_before = null"  # noqa: S608
-    )
-    writer.execute(
-        f"create or replace view {schema}.loads as "  # noqa: S608
-        f"select * from raw.loads union all select * from {schema}.arriving_load"
-    )
+        writer.execute(
+            f"create view {schema}.{identifier(name)} as "  # noqa: S608
+            f"select * from raw.{identifier(name)} where {more.get(name, 'true')}"
+        )
 
 
 def _ask_for(warehouse: Warehouse, schema: str, prediction: Prediction, horizon_days: int) -> None:

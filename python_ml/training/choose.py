@@ -24,7 +24,13 @@ from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
 from python_ml.training.recipes.blend import Blend
 from python_ml.training.recipes.out_of_fold import out_of_fold
 from python_ml.training.spec import PredictionSpec, TooSmallError
-from python_ml.training.splits import Split, latest_split, rolling_origins, sample_customers
+from python_ml.training.splits import (
+    Split,
+    latest_split,
+    newest_rows,
+    rolling_origins,
+    sample_customers,
+)
 
 OnStep = Callable[[str], None]
 ROWS_EXPLAINED = 2_000
@@ -222,7 +228,7 @@ def train(
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
     say(f"Refitting {chosen} on every matured date")
-    final = _sampled(frame, spec.max_training_rows).with_newest(newest)
+    final = _sampled(spec, frame, spec.max_training_rows).with_newest(newest)
     published = runner.refit(final, test, chosen, levels[chosen])
     latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
     return TrainingResult(
@@ -272,8 +278,11 @@ def _origins(
     )
 
 
-def _sampled(frame: TrainingFrame, most_rows: int) -> TrainingFrame:
-    return frame if len(frame) <= most_rows else frame.rows(sample_customers(frame, most_rows))
+def _sampled(spec: PredictionSpec, frame: TrainingFrame, most_rows: int) -> TrainingFrame:
+    if len(frame) <= most_rows:
+        return frame
+    sample = newest_rows if spec.keep_newest else sample_customers
+    return frame.rows(sample(frame, most_rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +302,7 @@ class _Runner:
         most_rows = (
             self.spec.max_training_rows if split.role == "test" else self.spec.max_origin_rows
         )
-        train_rows = _sampled(frame.rows(split.train), most_rows)
+        train_rows = _sampled(self.spec, frame.rows(split.train), most_rows)
         if split.level_tested:
             train_rows = train_rows.with_newest(test.features)
         fitted: dict[str, FittedModel] = {}

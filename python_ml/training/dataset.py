@@ -23,6 +23,7 @@ def read_training_frame(
     horizon_days: int,
     *,
     most_rows: int | None = None,
+    keep_newest: bool = False,
 ) -> TrainingFrame:
     """Read the rows whose label was known at ``as_of``, sorted by date and entity.
 
@@ -31,6 +32,8 @@ def read_training_frame(
     most_rows
         Where there are more, whole customers are drawn in the warehouse, always the same ones, so
         that memory stays bounded in big shops.
+    keep_newest
+        Take the newest rows instead, twice as many: half of them to measure on.
 
     Returns
     -------
@@ -47,7 +50,11 @@ def read_training_frame(
             f"select count(*) from {prediction.labels_table} as labels where {known}",  # noqa: S608
             [horizon_days, as_of],
         )
-        sample = _sample(f"features.{group}", counted.column(0)[0].as_py(), most_rows)
+        count = counted.column(0)[0].as_py()
+        if keep_newest:
+            sample = _newest(prediction, known, count, 2 * most_rows)
+        else:
+            sample = _sample(f"features.{group}", count, most_rows)
     table = warehouse.read(
         f"select features.{group}, features.as_of_date, labels.label, labels.label_known_at, "  # noqa: S608
         f"{columns} from {prediction.features_table} as features "
@@ -136,6 +143,17 @@ def _sample(entity: str, rows: int, most_rows: int) -> str:
         return ""
     # md5 is the same on every engine; four hex digits cut to 1 in 65,536
     return f"and substr(md5({entity}), 1, 4) < '{int(65536 * most_rows / rows):04x}'"
+
+
+def _newest(prediction: Prediction, known: str, rows: int, most_rows: int) -> str:
+    """A condition that keeps the newest as-of dates, ``most_rows`` of ``rows`` at most."""
+    if rows <= most_rows:
+        return ""
+    return (
+        "and features.as_of_date > (select labels.as_of_date "  # noqa: S608 - names of our own
+        f"from {prediction.labels_table} as labels where {known} "
+        f"order by labels.as_of_date desc limit 1 offset {most_rows:d})"
+    )
 
 
 def _in_order(prediction: Prediction, prefix: str = "") -> str:

@@ -228,7 +228,8 @@ def bootstrap_means(
     drawn = (weights @ sums) / (weights @ sizes)[:, None]
     low, high = np.percentile(drawn, LEVELS, axis=0)
     means = columns.mean(axis=0)
-    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, low, high, strict=True)]
+    figures = zip(means, low, high, strict=True)
+    return [Interval(float(mean), float(a), float(b)) for mean, a, b in figures]
 
 
 def _chunks(rounds: int, rows: int) -> list[int]:

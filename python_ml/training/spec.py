@@ -37,6 +37,9 @@ class PredictionSpec:
         Rolling origins that recipes are chosen on.
     max_training_rows
         Above it, whole customers are sampled.
+    keep_newest
+        Above it, the newest rows are kept instead: where rows come day by day, old ones tell of
+        other products and other customers.
     max_origin_rows
         The same for each rolling origin that recipes are chosen on.
     payoff
@@ -57,6 +60,7 @@ class PredictionSpec:
     most_origins: int = 4
     max_training_rows: int = 400_000
     max_origin_rows: int = 20_000
+    keep_newest: bool = False
     payoff: Payoff | None = None
     test_span_days: int = 1
     bootstrap_rounds: int = 200

@@ -34,8 +34,8 @@ class Split:
 
     ``role`` is ``test`` for the one that is reported and ``origin`` for the earlier ones that
     recipes are chosen on. Test rows are those of ``test_date`` and, where as-of dates are tested
-    in spans, of the days that follow. ``level_tested`` is false where the test rows come from the training
-    dates, so that a change of the base rate over time cannot show.
+    in spans, of the days that follow. ``level_tested`` is false where the test rows come from the
+    training dates, so that a change of the base rate over time cannot show.
     """
 
     role: Literal["test", "origin", "origins_pooled"]
@@ -145,6 +145,12 @@ def sample_customers(frame: TrainingFrame, most_rows: int) -> BoolArray:
         return np.ones(len(frame), dtype=np.bool_)
     share = most_rows / len(frame)
     return np.asarray(stable_hash(frame.entity, "sample") < np.uint64(share * 2.0**64))
+
+
+def newest_rows(frame: TrainingFrame, most_rows: int) -> BoolArray:
+    """Return a mask of at most ``most_rows`` rows: the newest as-of dates that fit in whole."""
+    first = frame.as_of[len(frame) - most_rows - 1]
+    return np.asarray(frame.as_of > first, dtype=np.bool_)
 
 
 def _both_classes(frame: TrainingFrame, mask: BoolArray) -> bool:

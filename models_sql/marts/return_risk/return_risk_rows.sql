@@ -99,7 +99,7 @@ ages as (
 
 ),
 
--- The share of returns that are known by each age: what has not come back by then is less likely to.
+-- The share of returns that are known by each age: what is not back by then is less likely to come.
 known_shares as (
 
     select
@@ -111,7 +111,7 @@ known_shares as (
         ) }} as known_share
     from ages
     inner join delays on ages.run_id = delays.run_id
-    group by ages.run_id, ages.age_days
+    group by 1, 2
 
 ),
 
@@ -119,11 +119,7 @@ weighed_lines as (
 
     select
         scored_lines.*,
-        case
-            when scored_lines.is_dated then scored_lines.probability_at_order
-            * (1 - known_shares.known_share)
-            / (1 - scored_lines.probability_at_order * known_shares.known_share)
-        end as probability_still,
+        case when scored_lines.is_dated then known_shares.known_share end as known_share,
         avg(scored_lines.probability_at_order) over (partition by scored_lines.run_id)
             as average_probability,
         costs.return_fixed_cost + costs.return_value_share * scored_lines.line_value as return_cost,
@@ -138,6 +134,16 @@ weighed_lines as (
 
 ),
 
+current_lines as (
+
+    select
+        *,
+        probability_at_order * (1 - known_share) / (1 - probability_at_order * known_share)
+            as probability_still
+    from weighed_lines
+
+),
+
 valued_lines as (
 
     select
@@ -146,7 +152,7 @@ valued_lines as (
             as threshold,
         coalesce(probability_still, probability_at_order) * intervention_saved_share * return_cost
         - intervention_cost as expected_saving
-    from weighed_lines
+    from current_lines
 
 ),
 

@@ -18,7 +18,7 @@ KNOTS = (0.25, 0.5, 0.75)
 RAREST_LEVEL = 0.01
 RAREST_MISSING = 0.002
 RATE = "_rate"
-"""How the names of smoothed rates end: probabilities, never 0 or 1, at home on the scale of logits."""
+"""How the names of smoothed rates end: never 0 or 1, they are at home on the scale of logits."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Design:
 
 
 def on_its_scale(column: str, features: pd.DataFrame) -> FloatArray:
-    """Return a numeric column as logit where its name says that it is a rate, else as signed log."""
+    """Return a rate, as its name says, as logit, any other number as signed log."""
     values = as_numbers(features[column])
     return to_logit(values) if column.endswith(RATE) else signed_log(values)
 
