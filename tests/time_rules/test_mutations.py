@@ -25,7 +25,6 @@ LINES = "models_sql/intermediate/int_order_lines.sql"
 VARIETY = "models_sql/intermediate/int_customer_variety.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
 FIRST_LINES = "models_sql/intermediate/int_lines_at_order.sql"
-OUTCOMES = "models_sql/intermediate/int_observed_outcomes.sql"
 RETURN_RISK = "models_sql/features/feat_return_risk.sql"
 
 
@@ -148,12 +147,6 @@ MUTANTS = (
         RETURN_RISK,
         "returned_known_on as changed_on",
         "ordered_on as changed_on",
-    ),
-    Mutant(
-        "lines whose window is open count as kept",
-        OUTCOMES,
-        "case when is_closed then label end as label",
-        "label",
     ),
 )
 
