@@ -22,7 +22,7 @@ from tests.time_rules.shops import CUT, side_by_side, tellings
 
 TIME_RULES = "dbt_project/macros/time_rules.sql"
 LINES = "models_sql/intermediate/int_order_lines.sql"
-VARIETY = "models_sql/intermediate/int_customer_variety.sql"
+ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
 
 
@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     Mutant(
         "a product counts before it is bought",
-        VARIETY,
+        ITEMS,
         "greatest(known_on, ordered_on) as known_on",
         "known_on",
     ),
