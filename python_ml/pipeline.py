@@ -30,7 +30,7 @@ from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.spec import TooSmallError
-from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
+from python_ml.warehouse.catalogue import FeatureCatalogue, built_catalogue, feature_hash
 from python_ml.warehouse.dbt import DbtNode, run_dbt
 from python_ml.warehouse.ledger import Run, Writer, in_force, run_exists, utc_now, write_lock
 from python_ml.warehouse.postgres import Warehouse
@@ -226,8 +226,11 @@ class Pipeline:
         for model in sorted(name for name in before if before[name] != after.get(name)):
             self._say(f"{model} changed: its history was rebuilt; train before scoring")
         for name in request.horizon_days:
-            check_catalogue(self.warehouse, read_catalogue(self.settings.dbt_target_dir, name))
+            self._catalogue(name)
         return nodes
+
+    def _catalogue(self, name: str) -> FeatureCatalogue:
+        return built_catalogue(self.warehouse, self.settings.dbt_target_dir, name)
 
     def _recorded_hashes(self) -> dict[str, str]:
         if not self.warehouse.relation_exists("predictions", "feature_builds"):
@@ -278,7 +281,7 @@ class Pipeline:
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
         if not retrain and (folder / "bundle.json").exists():
             return load_bundle(folder)
-        catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        catalogue = self._catalogue(name)
         spec = prediction.spec(horizon_days)
         frame = read_training_frame(
             self.warehouse,
@@ -315,7 +318,7 @@ class Pipeline:
         return load_bundle(folder)
 
     def _scoring_features(self, prediction: Prediction, as_of: date) -> pd.DataFrame | None:
-        catalogue = read_catalogue(self.settings.dbt_target_dir, prediction.name)
+        catalogue = self._catalogue(prediction.name)
         _, features = read_features(self.warehouse, prediction, catalogue, as_of)
         return features if len(features) else None
 
@@ -385,7 +388,7 @@ class Pipeline:
             When the features have changed since the bundle was trained.
         """
         prediction = get_prediction(name)
-        catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        catalogue = self._catalogue(name)
         current = feature_hash(self.warehouse, name)
         if bundle.feature_hash != current:
             raise StaleModelError(

@@ -22,7 +22,7 @@ from python_ml.forgetting.register import read_forgotten
 from python_ml.predictions import all_predictions
 from python_ml.settings import Settings
 from python_ml.training.bundle import load_bundle
-from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
+from python_ml.warehouse.catalogue import built_catalogue, feature_hash
 from python_ml.warehouse.ledger import in_force, list_runs
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
@@ -264,7 +264,7 @@ def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
                 _command(settings, "build --full-refresh"),
             )
         try:
-            check_catalogue(warehouse, read_catalogue(settings.dbt_target_dir, name))
+            built_catalogue(warehouse, settings.dbt_target_dir, name)
         except BuildError as error:
             found.amiss(error.message, _command(settings, "build"))
         except (ValueError, KeyError):

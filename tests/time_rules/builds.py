@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from python_ml.ingest.load import load
+from python_ml.ingest.sources import ColumnMapping
 from python_ml.pipeline import Pipeline
-from tests.time_rules.shops import AS_OF_DATES, HORIZON_DAYS
+from tests.time_rules.shops import AS_OF_DATES, ATTRIBUTES, HORIZON_DAYS
 
 SCHEMAS = (
     "raw",
@@ -32,7 +33,8 @@ def build(pipeline: Pipeline, shop: pd.DataFrame, folder: Path) -> Tables:
             connection.execute(f"drop schema if exists {schema} cascade".encode())
     path = folder / "order_lines.parquet"
     shop.to_parquet(path, index=False)
-    load(pipeline.warehouse, "order_lines", [path])
+    mapping = ColumnMapping.parse([], list(ATTRIBUTES))
+    load(pipeline.warehouse, "order_lines", [path], mapping, date_order="dmy")
     with pipeline.warehouse.connect() as connection:
         for day in AS_OF_DATES:
             connection.execute(
