@@ -33,7 +33,8 @@ def build(pipeline: Pipeline, shop: pd.DataFrame, folder: Path) -> Tables:
             connection.execute(f"drop schema if exists {schema} cascade".encode())
     path = folder / "order_lines.parquet"
     shop.to_parquet(path, index=False)
-    mapping = ColumnMapping.parse([], list(ATTRIBUTES))
+    named = [attribute for attribute in ATTRIBUTES if attribute.split(":")[1] in shop]
+    mapping = ColumnMapping.parse([], named)
     load(pipeline.warehouse, "order_lines", [path], mapping, date_order="dmy")
     with pipeline.warehouse.connect() as connection:
         for day in AS_OF_DATES:
