@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.forgetting.register import Forgotten, read_forgotten
+from python_ml.ingest.attributes import ATTRIBUTE_KINDS, AttributeKind, settle_kinds
 from python_ml.ingest.changes import INTAKE, create_intake, move_changed, raw, refuse_strangers
 from python_ml.ingest.read import CheckedRows, FilePlan, ReadOptions, plan_file, read_file
 from python_ml.ingest.records import BadRow
@@ -76,6 +77,8 @@ class LoadReport:
         How many rows were rejected for which reason.
     already_loaded
         Names of files that had been loaded before, the same way and byte by byte the same.
+    attributes
+        What kind each attribute is, and how many values of this load are not of it.
     """
 
     load_id: int | None
@@ -85,6 +88,7 @@ class LoadReport:
     unchanged: int
     reasons: dict[str, int] = field(default_factory=dict)
     already_loaded: tuple[str, ...] = ()
+    attributes: tuple[AttributeKind, ...] = ()
 
 
 def prepare(warehouse: Warehouse) -> None:
@@ -92,6 +96,7 @@ def prepare(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOAD_LOCK,))
         connection.execute(_BOOKKEEPING)
+        connection.execute(ATTRIBUTE_KINDS)
 
 
 def shop_source(warehouse: Warehouse) -> tuple[str, str] | None:
@@ -154,7 +159,7 @@ def load(
             return LoadReport(None, 0, 0, 0, 0, {}, already_loaded)
         load_id = int(writer.value("select coalesce(max(load_id), 0) + 1 from raw.loads"))
         with RejectedRows(load_id) as rejected:
-            files_loaded = _Load(
+            running = _Load(
                 writer=writer,
                 source=source,
                 mapping=mapping,
@@ -165,7 +170,8 @@ def load(
                 forgotten=None if home is None else read_forgotten(writer.read, home),
                 threshold=reject_threshold,
                 on_progress=on_progress,
-            ).run(fresh)
+            )
+            files_loaded = running.run(fresh)
             return LoadReport(
                 load_id,
                 given=sum(file.given for file in files_loaded),
@@ -174,6 +180,7 @@ def load(
                 unchanged=sum(file.unchanged for file in files_loaded),
                 reasons=dict(rejected.reasons),
                 already_loaded=already_loaded,
+                attributes=running.attributes,
             )
 
 
@@ -228,6 +235,7 @@ class _Load:
     on_progress: Progress | None
     now: datetime = field(default_factory=utc_now)
     rows_at_most: int = 0
+    attributes: tuple[AttributeKind, ...] = ()
 
     def run(self, paths: dict[SourceTable, dict[str, Path]]) -> list[_LoadedFile]:
         planned = {table: self._plan(table, files) for table, files in paths.items()}
@@ -271,6 +279,16 @@ class _Load:
             for file in files:
                 file.unchanged += file.loaded - moved.get(file.number, 0)
                 file.loaded = moved.get(file.number, 0)
+        if self.mapping.attributes:
+            self.attributes += settle_kinds(
+                self.writer,
+                table,
+                self.mapping.attributes,
+                load_id=self.load_id,
+                decimal=files[0].plan.reading.decimal,
+                date_order=self.options.date_order or _day_first_or_month_first(files[0].plan),
+                now=self.now,
+            )
 
     def _create_table(self, table: SourceTable, attributes: list[str]) -> None:
         existing = self.writer.read(
@@ -496,6 +514,12 @@ def _digest(path: Path, mapping: ColumnMapping, options: ReadOptions) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}.", "Check the file.") from None
     digest.update(repr((sorted(mapping.renames.items()), mapping.attributes, options)).encode())
     return digest.hexdigest()
+
+
+def _day_first_or_month_first(plan: FilePlan) -> str | None:
+    """How the file writes its other dates, where that tells day from month."""
+    orders = set(plan.reading.date_orders.values()) - {"iso"}
+    return orders.pop() if len(orders) == 1 else None
 
 
 def _columns_found(file: _LoadedFile) -> str:
