@@ -19,7 +19,15 @@ import pandas as pd
 
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.ingest.load import LoadReport, ReadOptions, check_shop, load, prepare, shop_source
+from python_ml.ingest.load import (
+    LoadReport,
+    ReadOptions,
+    captured_schema,
+    check_shop,
+    load,
+    prepare,
+    shop_source,
+)
 from python_ml.ingest.load import Progress as LoadProgress
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
 from python_ml.predictions import Prediction, all_predictions, get_prediction
@@ -122,27 +130,38 @@ class Pipeline:
         mapping: ColumnMapping | None = None,
         options: ReadOptions | None = None,
         *,
+        schema: str | None = None,
         same_shop: bool = False,
         on_progress: LoadProgress | None = None,
     ) -> LoadReport:
-        """Load a source; ``demo`` makes its own files."""
+        """Load a source: files, or the tables of a schema; ``demo`` makes its own files.
+
+        Without either, the schema that the home was last captured from is captured again.
+        """
         check_shop(self.warehouse, source)
+        if not paths and schema is None and source != DEMO:
+            schema = captured_schema(self.warehouse, source)
         options = options or ReadOptions()
         staging = source
         if source == DEMO:
             staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
             mapping = mapping or DEMO_MAPPING
-        if not paths:
+        if not paths and schema is None:
             raise InputError(
-                f"--source {source} needs files.", "Add --path FILE_OR_FOLDER (may be repeated)."
+                f"--source {source} needs files.",
+                "Add --path FILE_OR_FOLDER (may be repeated), "
+                "or --schema NAME where the tables stand in the same database.",
             )
-        self._say(f"Loading {', '.join(path.name for path in paths)}")
+        if paths and schema is not None:
+            raise InputError("--path and --schema at once.", "Load from files or from a schema.")
+        self._say(f"Loading {schema or ', '.join(path.name for path in paths)}")
         return load(
             self.warehouse,
             source,
             paths,
             mapping,
             staging=staging,
+            schema=schema,
             encoding=options.encoding,
             date_order=options.date_order,
             decimal=options.decimal,

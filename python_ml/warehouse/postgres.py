@@ -86,6 +86,15 @@ class BulkWriter:
             raise
         return converted.rows
 
+    def columns(self, schema: str, table: str) -> list[str]:
+        """Names of a table's columns; none when there is no such table."""
+        found = self.read(
+            "select attname::text as name from pg_attribute "
+            "where attrelid = to_regclass($1) and attnum > 0 and not attisdropped",
+            [f"{identifier(schema)}.{identifier(table)}"],
+        )
+        return [str(name) for name in found.column("name").to_pylist()]
+
     def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> int:
         """Run one statement with ``$1``-style parameters; return the rows it touched."""
         with self._connection.cursor() as cursor:
@@ -120,6 +129,31 @@ class _Converted:
         except BaseException as error:
             self.failure = error
             raise
+
+
+class Snapshot:
+    """One moment of the database, read as often as needed; see :meth:`Warehouse.snapshot`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
+        """Read the result of one query as Arrow."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def read_batches(self, query: str) -> Iterator[pa.RecordBatchReader]:
+        """Read the result of one query batch by batch, in bounded memory."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            yield cursor.fetch_record_batch()
+
+    def may_read(self, relation: str) -> bool:
+        """Whether this role may read all of a table or view."""
+        allowed = self.read("select has_table_privilege($1, 'select')", [relation])
+        return bool(allowed.column(0)[0].as_py())
 
 
 class Warehouse:
@@ -196,6 +230,14 @@ class Warehouse:
         with self._adbc() as connection, connection.cursor() as cursor:
             cursor.execute(query, parameters)
             yield cursor.fetch_record_batch()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Read several tables as they are at one moment, whatever others write meanwhile."""
+        with self._adbc() as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("set transaction isolation level repeatable read, read only")
+            yield Snapshot(connection)
 
     @contextmanager
     def bulk(self) -> Iterator[BulkWriter]:
