@@ -40,6 +40,7 @@ from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.spec import TooSmallError
 from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
 from python_ml.warehouse.dbt import DbtNode, run_dbt
+from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.ledger import Run, Writer, in_force, run_exists, utc_now, write_lock
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
@@ -111,9 +112,10 @@ class Pipeline:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The shop's database; the embedded server is started when none is configured."""
+        layout = Layout(self.settings.warehouse_schema)
         if self.settings.database_url is not None:
-            return Warehouse(self.settings.database_url.get_secret_value())
-        return Warehouse(EmbeddedServer(self.settings.home).ensure_started())
+            return Warehouse(self.settings.database_url.get_secret_value(), layout)
+        return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -140,7 +142,7 @@ class Pipeline:
         """
         check_shop(self.warehouse, source)
         if not paths and schema is None and source != DEMO:
-            schema = captured_schema(self.warehouse, source)
+            schema = captured_schema(self.warehouse, source, self.project_dir)
         options = options or ReadOptions()
         staging = source
         if source == DEMO:
@@ -169,6 +171,7 @@ class Pipeline:
             home=self.settings.home,
             reject_threshold=self.settings.reject_threshold,
             on_progress=on_progress,
+            project_dir=self.project_dir,
         )
 
     def _demo_file(self) -> Path:

@@ -276,7 +276,8 @@ def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> No
     )
     made = [outcome.prediction for outcome in outcomes if outcome.bundle_id]
     mart = made[0] if made else "customers"
-    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table marts.{mart} limit 5"')
+    place = pipeline.warehouse.layout.shown("marts", mart)
+    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table {place} limit 5"')
     if made:
         out.print(f"      smartretail export {mart} --to predictions.csv{home}")
 

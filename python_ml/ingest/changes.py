@@ -86,9 +86,9 @@ def move_gone(
     table: SourceTable,
     columns: Sequence[str],
     bad_keys: Sequence[pa.Table],
+    *,
     place: str,
     own: tuple[int, int, int],
-    *,
     refuse_most: bool = True,
 ) -> int:
     """Append a last version of each row that is there no more, and count them.
@@ -114,7 +114,9 @@ def move_gone(
     """
     keys = ", ".join(map(identifier, table.key))
     same = " and ".join(f"held.{k} = newest.{k}" for k in map(identifier, table.key))
-    writer.execute(f"create temporary table {REFUSED_KEYS} as select {keys} from {INTAKE} limit 0")
+    writer.execute(
+        f"create temporary table {REFUSED_KEYS} as select {keys} from {INTAKE} limit 0"  # noqa: S608
+    )
     if bad_keys:
         refused = pa.concat_tables(bad_keys, promote_options="permissive")
         writer.append_batches(None, REFUSED_KEYS, list(table.key), refused.to_batches())

@@ -39,7 +39,9 @@ from python_ml.ingest.read import CheckedRows, FilePlan, plan_file, plan_rows, r
 from python_ml.ingest.records import BadRow
 from python_ml.ingest.rejected import RejectedRows
 from python_ml.ingest.sources import ColumnMapping, SourceTable, source_tables
-from python_ml.warehouse.postgres import BulkWriter, Warehouse, identifier
+from python_ml.settings import PROJECT_DIR
+from python_ml.warehouse.layout import LAYERS, Layout
+from python_ml.warehouse.postgres import BulkWriter, Warehouse, create_schema, identifier
 
 LOAD_LOCK = 7_236_012_027
 """Key of the advisory lock that keeps two loads of one shop apart."""
@@ -56,7 +58,6 @@ Plan = Callable[..., FilePlan]
 """Decides how a file or table is read, once its notation is said."""
 
 _BOOKKEEPING = """
-create schema if not exists raw;
 create table if not exists raw.shop (
     source text not null, staging text not null, created_at timestamp not null
 );
@@ -123,6 +124,7 @@ def prepare(warehouse: Warehouse) -> None:
     """Create the bookkeeping tables of the raw schema where they are missing."""
     with warehouse.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOAD_LOCK,))
+        create_schema(connection, "raw")
         connection.execute(_BOOKKEEPING)
 
 
@@ -135,7 +137,9 @@ def shop_source(warehouse: Warehouse) -> tuple[str, str] | None:
     return (str(row[0]), str(row[1])) if row else None
 
 
-def captured_schema(warehouse: Warehouse, source: str) -> str | None:
+def captured_schema(
+    warehouse: Warehouse, source: str, project_dir: Path = PROJECT_DIR
+) -> str | None:
     """The schema that this home's shop was last captured from, if it was."""
     if not warehouse.relation_exists("raw", "loads"):
         return None
@@ -147,7 +151,7 @@ def captured_schema(warehouse: Warehouse, source: str) -> str | None:
         ).fetchone()
     if row is None:
         return None
-    table = next(table for table in source_tables(source) if table.name == row[1])
+    table = next(table for table in source_tables(source, project_dir) if table.name == row[1])
     return str(row[0]).removesuffix(f".{table.relation}")
 
 
@@ -166,6 +170,7 @@ def load(
     home: Path | None = None,
     reject_threshold: float = 0.05,
     on_progress: Progress | None = None,
+    project_dir: Path = PROJECT_DIR,
 ) -> LoadReport:
     """Load files or folders of one source into the raw schema.
 
@@ -186,6 +191,8 @@ def load(
         The home, whose register says which customers were forgotten: their rows do not come back.
     reject_threshold
         Share of bad rows above which nothing is loaded.
+    project_dir
+        Another copy of the project, whose staging folders describe the sources.
 
     Raises
     ------
@@ -194,12 +201,12 @@ def load(
         do. Nothing is changed then.
     """
     check_shop(warehouse, source)
-    tables = source_tables(staging or source)
+    tables = source_tables(staging or source, project_dir)
     mapping = mapping or ColumnMapping()
     options = ReadOptions(encoding, date_order, decimal)
     files = [] if schema is not None else _files_by_table(tables, paths)
     if schema is not None:
-        _check_capture(source, tables, schema)
+        _check_capture(source, tables, schema, warehouse.layout)
     prepare(warehouse)
     with ExitStack() as open_sources, warehouse.bulk() as writer:
         writer.execute("select pg_advisory_xact_lock($1)", [LOAD_LOCK])
@@ -356,8 +363,8 @@ class _Load:
             table,
             columns,
             file.bad_keys,
-            file.plan.place,
-            (self.load_id, file.number, file.given + 1),
+            place=file.plan.place,
+            own=(self.load_id, file.number, file.given + 1),
             refuse_most=not self.same_shop,
         )
         file.given += file.gone
@@ -570,7 +577,13 @@ def _sort_out_known(
     return fresh, tuple(already_loaded)
 
 
-def _check_capture(source: str, tables: Sequence[SourceTable], schema: str) -> None:
+def _check_capture(source: str, tables: Sequence[SourceTable], schema: str, layout: Layout) -> None:
+    if schema == layout.schema or (layout.schema is None and schema in LAYERS):
+        raise InputError(
+            f"--schema {schema}: that schema is SmartRetail's own.",
+            "Move the shop's tables to another one, or give SmartRetail one of its own with "
+            "SMARTRETAIL_WAREHOUSE_SCHEMA.",
+        )
     if not all(table.key for table in tables):
         raise InputError(
             f"--schema {schema}: the source {source!r} is read from files.",

@@ -37,7 +37,7 @@ class _Cast:
 def own_tables(
     snapshot: Snapshot, schema: str, tables: Sequence[SourceTable]
 ) -> list[tuple[SourceTable, Given]]:
-    """Find the table of the shop that fills each raw table.
+    """Find the table of the shop that fills each raw table, where it has one.
 
     Parameters
     ----------
@@ -49,18 +49,22 @@ def own_tables(
     InputError
         Naming the table that is not there, or that this role may not read.
     """
-    return [(table, _own_table(snapshot, schema, table)) for table in tables]
+    return [
+        (table, _own_table(snapshot, schema, table, table.relation))
+        for table in tables
+        if table.relation is not None
+    ]
 
 
-def _own_table(snapshot: Snapshot, schema: str, table: SourceTable) -> Given:
-    place = f"{schema}.{table.relation}"
+def _own_table(snapshot: Snapshot, schema: str, table: SourceTable, name: str) -> Given:
+    place = f"{schema}.{name}"
     found = snapshot.read(
         "select column_name::text as name, data_type::text as type "
         "from information_schema.columns where table_schema = $1 and table_name = $2 "
         "order by ordinal_position",
-        [schema, table.relation],
+        [schema, name],
     ).to_pylist()
-    relation = f"{identifier(schema)}.{identifier(table.relation)}"
+    relation = f"{identifier(schema)}.{identifier(name)}"
     if not found or not snapshot.may_read(relation):
         raise InputError(
             f"{place}: there is no such table or view that this role may read.",
@@ -93,7 +97,7 @@ def _check_time_zones(snapshot: Snapshot, table: SourceTable) -> None:
 
 
 def _filled_by(table: SourceTable, name: str) -> Column:
-    """The column of the raw table that one of the shop's fills; a text that nobody asked for else."""
+    """The column of the raw table that one of the shop's fills; else a text nobody asked for."""
     filled = [c for c in table.columns if plain_name(c.origin) == plain_name(name)]
     return filled[0] if filled else Column(name, "text", name)
 

@@ -146,9 +146,7 @@ def plan_file(
         When the file is missing, empty, unreadable or lacks a required column, or leaves open how
         its dates or numbers are meant; the message names the file and the way out.
     """
-    return plan_rows(
-        _given(path, encoding), table, mapping, date_order=date_order, decimal=decimal
-    )
+    return plan_rows(_given(path, encoding), table, mapping, date_order=date_order, decimal=decimal)
 
 
 def plan_rows(

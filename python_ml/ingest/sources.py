@@ -62,7 +62,8 @@ class SourceTable:
     files
         Pattern of the names of its files.
     relation
-        Name of the shop's own table, where its tables are captured from a schema.
+        Name of the shop's own table, where its tables are captured from a schema; None where the
+        shop has no such table, and the raw table stays empty.
     time_column
         The time that says how far the data reach; None where the rows have none.
     key
@@ -78,7 +79,7 @@ class SourceTable:
     name: str
     columns: tuple[Column, ...]
     files: str = "*"
-    relation: str = ""
+    relation: str | None = None
     time_column: str | None = "ordered_at"
     key: tuple[str, ...] = ()
     order_column: str = "order_id"

@@ -173,7 +173,8 @@ def compare_builds(
     model = f"feat_{prediction.name}"
     with warehouse.connect() as connection:
         connection.read_only = True
-        before, after = (_columns(connection, name, model) for name in ("features", dev_schema))
+        before = _columns(connection, *warehouse.layout.place("features", model))
+        after = _columns(connection, dev_schema, model)
         if not before:
             raise BuildError(
                 f"features.{model} was not built yet: there is nothing to compare with.",

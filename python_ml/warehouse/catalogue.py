@@ -93,8 +93,8 @@ def check_catalogue(warehouse: Warehouse, catalogue: FeatureCatalogue) -> None:
     with warehouse.connect() as connection:
         rows = connection.execute(
             "select column_name from information_schema.columns "
-            "where table_schema = 'features' and table_name = %s",
-            (catalogue.model,),
+            "where table_schema = %s and table_name = %s",
+            warehouse.layout.place("features", catalogue.model),
         ).fetchall()
     built = {str(row[0]) for row in rows}
     described = {*catalogue.keys, *catalogue.names}

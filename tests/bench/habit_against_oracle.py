@@ -93,8 +93,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     write = sys.stdout.write
-    write("| seed | as of | customers | recipe | log-loss | oracle | excess | AUC | oracle | share |\n")
-    write("|---|---|---|---|---|---|---|---|---|---|\n")
+    write(
+        "| seed | as of | customers | recipe | log-loss | oracle | excess | AUC | oracle | share |"
+    )
+    write("\n|---|---|---|---|---|---|---|---|---|---|\n")
     for seed in arguments.parse_args().seeds:
         with TemporaryDirectory() as folder:
             home = Path(folder) / "home"
