@@ -20,11 +20,17 @@ _LAYER = "|".join(LAYERS)
 _NAME = r'"[^"]+"|[a-z_][a-z0-9_]*'
 # only where a relation can stand: `features.x` elsewhere is a column of something called features
 _RELATION = re.compile(
-    r"(?P<lead>\b(?:from|join|into|update|table|view|like)\s+(?:if\s+(?:not\s+)?exists\s+)?"
+    r"(?P<lead>\b(?P<word>from|join|into|update|table|view|like)\s+(?:if\s+(?:not\s+)?exists\s+)?"
     rf"|\bon\s+(?=(?:{_LAYER})\.\w+\s*\()|\bto_regclass\(')"
     rf'(?P<quote>"?)(?P<layer>{_LAYER})(?P=quote)\.(?P<name>{_NAME})',
     re.IGNORECASE,
 )
+_CAN_HAVE_ALIAS = ("from", "join", "update")
+_NO_ALIAS = (
+    "where|group|order|having|window|limit|offset|fetch|for|union|except|intersect|on|using|join|"
+    "inner|left|right|full|cross|natural|set|returning|tablesample"
+)
+_ALIAS = re.compile(rf'\s+(?:as\s|"|(?!(?:{_NO_ALIAS})\b)[a-z_])', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -71,5 +77,9 @@ class Layout:
         return ".".join(self.place(layer, name))
 
     def _placed_relation(self, found: re.Match[str]) -> str:
-        schema, name = self.place(found["layer"].lower(), found["name"].strip('"'))
-        return found["lead"] + ".".join(f'"{part}"' for part in (schema, name))
+        plain = found["name"].strip('"')
+        placed = ".".join(f'"{part}"' for part in self.place(found["layer"].lower(), plain))
+        can_have_alias = (found["word"] or "").lower() in _CAN_HAVE_ALIAS
+        if can_have_alias and not _ALIAS.match(found.string, found.end()):
+            placed += f' as "{plain}"'  # columns may be named by the table, as runs.run_id
+        return found["lead"] + placed

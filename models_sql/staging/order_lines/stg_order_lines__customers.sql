@@ -15,7 +15,8 @@ final as (
         {%- for attribute in attributes %}
         {{ attribute }},
         {%- endfor %}
-        known_at
+        -- what a line that was recorded ahead of its time says counts from when it happens
+        greatest(known_at, ordered_at) as known_at
     from order_lines
     where customer_id is not null
 

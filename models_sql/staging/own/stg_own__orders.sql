@@ -1,6 +1,3 @@
-{#- What your shop calls orders that are none. -#}
-{%- set no_orders = ['cancelled', 'canceled', 'draft', 'failed'] %}
-
 {{ config(enabled=(env_var('SMARTRETAIL_SHOP_SOURCE', 'order_lines') == 'own')) }}
 
 with orders as (
@@ -25,7 +22,8 @@ renamed as (
         orders.ordered_at,
         (
             orders._is_gone
-            or lower(coalesce(orders.status, '')) in ('{{ no_orders | join("', '") }}')
+            -- what your shop calls orders that are none
+            or lower(coalesce(orders.status, '')) in ('cancelled', 'canceled', 'draft', 'failed')
         ) as is_cancelled,
         {{ known_at('cast(null as timestamp)', 'orders.ordered_at', 'loads') }} as known_at
     from orders

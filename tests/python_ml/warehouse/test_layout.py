@@ -14,7 +14,17 @@ ONE = Layout("smart")
 @pytest.mark.parametrize(
     ("statement", "placed"),
     [
-        ("select * from raw.loads", 'select * from "smart"."raw__loads"'),
+        ("select * from raw.loads", 'select * from "smart"."raw__loads" as "loads"'),
+        (
+            "update predictions.runs set row_count = runs.row_count - 1",
+            'update "smart"."predictions__runs" as "runs" set row_count = runs.row_count - 1',
+        ),
+        (
+            "(select max(x) from raw.loads), y",
+            '(select max(x) from "smart"."raw__loads" as "loads"), y',
+        ),
+        ("from raw.loads\nwhere x", 'from "smart"."raw__loads" as "loads"\nwhere x'),
+        ("from raw.loads whereabouts", 'from "smart"."raw__loads" whereabouts'),
         ('select 1 from "raw"."order lines" t', 'select 1 from "smart"."raw__order lines" t'),
         ("insert into predictions.runs values", 'insert into "smart"."predictions__runs" values'),
         ("x join labels.label_a as labels", 'x join "smart"."labels__label_a" as labels'),
