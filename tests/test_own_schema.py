@@ -124,7 +124,7 @@ def test_the_unit_tests_of_this_source_pass(kontor: Kontor) -> None:
         kontor.pipeline.settings,
         kontor.pipeline.warehouse,
         "own",
-        ["test", "--select", "test_type:unit"],
+        ["test", "--select", "stg_own__order_lines,test_type:unit"],
         project_dir=kontor.pipeline.project_dir,
     )
     assert any("a_refund_is_a_return" in node.unique_id for node in nodes)

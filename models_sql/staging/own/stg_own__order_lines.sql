@@ -135,7 +135,7 @@ final as (
         known_at,
         cast(null as integer) as returned,
         cast(null as timestamp) as returned_at,
-        quantity,
+        cast(quantity as {{ type_amount() }}) as quantity,
         unit_price,
         discount
     from purchases_and_returns
