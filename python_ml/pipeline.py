@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
-
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.ingest.load import (
-    LoadReport,
-    ReadOptions,
-    captured_schema,
-    check_shop,
-    load,
-    prepare,
-    shop_source,
-)
+from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
 from python_ml.predictions import Prediction, all_predictions, get_prediction
 from python_ml.reporting.landing import land_training
@@ -38,10 +29,15 @@ from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.spec import TooSmallError
-from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
+from python_ml.warehouse.catalogue import (
+    check_catalogue,
+    feature_hash,
+    lineage_hashes,
+    read_catalogue,
+)
 from python_ml.warehouse.dbt import DbtNode, run_dbt
 from python_ml.warehouse.layout import Layout
-from python_ml.warehouse.ledger import Run, Writer, in_force, run_exists, utc_now, write_lock
+from python_ml.warehouse.ledger import Run, Writer, in_force, run_rows, utc_now, write_lock
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
 
@@ -51,6 +47,9 @@ Say = Callable[[str], None]
 
 CUSTOMERS = "customers"
 """The customer summary is published beside the predictions, under this name."""
+
+CUSTOMER_FEATURES = "order_habit"
+"""The prediction whose features it is made of."""
 
 DEMO = "demo"
 
@@ -117,11 +116,9 @@ class Pipeline:
             return Warehouse(self.settings.database_url.get_secret_value(), layout)
         return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
 
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self) -> AbstractContextManager[Writer]:
         """Hold the shop's lock while steps change it."""
-        with write_lock(self.warehouse, self.settings.lock_wait_seconds) as writer:
-            yield writer
+        return write_lock(self.warehouse, self.settings.lock_wait_seconds)
 
     # -- load --------------------------------------------------------------------------------
 
@@ -143,7 +140,6 @@ class Pipeline:
         check_shop(self.warehouse, source)
         if not paths and schema is None and source != DEMO:
             schema = captured_schema(self.warehouse, source, self.project_dir)
-        options = options or ReadOptions()
         staging = source
         if source == DEMO:
             staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
@@ -162,11 +158,9 @@ class Pipeline:
             source,
             paths,
             mapping,
+            options,
             staging=staging,
             schema=schema,
-            encoding=options.encoding,
-            date_order=options.date_order,
-            decimal=options.decimal,
             same_shop=same_shop,
             home=self.settings.home,
             reject_threshold=self.settings.reject_threshold,
@@ -197,7 +191,6 @@ class Pipeline:
         InputError
             When nothing was loaded, or the date lies where the shop's data do not reach.
         """
-        prepare(self.warehouse)
         newest = self.newest_input()
         if newest is None:
             raise InputError(
@@ -217,7 +210,9 @@ class Pipeline:
         return Request(as_of, {p.name: horizon_days or p.horizon_days for p in predictions})
 
     def newest_input(self) -> datetime | None:
-        """The newest time among the rows loaded."""
+        """The newest time among the rows loaded; None where nothing was loaded."""
+        if not self.warehouse.relation_exists("raw", "loads"):
+            return None
         with self.warehouse.connect() as connection:
             row = connection.execute("select max(newest_in_file) from raw.loads").fetchone()
         return row[0] if row else None
@@ -229,38 +224,23 @@ class Pipeline:
 
         A feature whose logic changed since it was last built is rebuilt with its history.
         """
+        # features of customers feed the customer summary, whatever else is asked for
+        summary = {CUSTOMER_FEATURES: get_prediction(CUSTOMER_FEATURES).horizon_days}
         with self.warehouse.connect() as connection:
-            for prediction, horizon_days in request.horizon_days.items():
+            for prediction, horizon_days in {**summary, **request.horizon_days}.items():
                 connection.execute(
                     "insert into raw.as_of_requests values (%s, %s, %s, %s) on conflict do nothing",
                     (prediction, request.as_of, horizon_days, utc_now()),
                 )
-            # features of customers feed the customer summary, whatever else is asked for
-            connection.execute(
-                "insert into raw.as_of_requests values ('order_habit', %s, %s, %s) "
-                "on conflict do nothing",
-                (request.as_of, request.horizon_days.get("order_habit", 180), utc_now()),
-            )
-        before = self._recorded_hashes()
+        before = lineage_hashes(self.warehouse)
         arguments = [*BUILD, "--exclude", "source:predictions+"]
         nodes = self._dbt([*arguments, *(["--full-refresh"] if full_refresh else [])])
-        after = self._recorded_hashes()
+        after = lineage_hashes(self.warehouse)
         for model in sorted(name for name in before if before[name] != after.get(name)):
             self._say(f"{model} changed: its history was rebuilt; train before scoring")
         for name in request.horizon_days:
             check_catalogue(self.warehouse, read_catalogue(self.settings.dbt_target_dir, name))
         return nodes
-
-    def _recorded_hashes(self) -> dict[str, str]:
-        if not self.warehouse.relation_exists("predictions", "feature_builds"):
-            return {}
-        with self.warehouse.connect() as connection:
-            rows = connection.execute(
-                "select distinct on (model_name) model_name, feature_hash "
-                "from predictions.feature_builds where schema_name in ('features', 'labels') "
-                "order by model_name, built_at desc"
-            ).fetchall()
-        return {str(name): str(hash_) for name, hash_ in rows}
 
     def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
         def show(line: str) -> None:
@@ -316,7 +296,7 @@ class Pipeline:
                 f"has closed by {request.as_of}.",
                 "Load more history, or ask for a shorter horizon with --horizon-days.",
             )
-        newest = self._scoring_features(prediction, request.as_of)
+        _, newest = read_features(self.warehouse, prediction, catalogue, request.as_of)
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         result = train(
             spec,
@@ -324,22 +304,17 @@ class Pipeline:
             as_of=request.as_of,
             seed=self.settings.seed,
             threads=self.settings.threads,
-            newest=newest,
+            newest=newest if len(newest) else None,
             on_step=self._say,
         )
         # its figures are in the warehouse before the bundle counts as there
         draft = folder.with_name(f".{folder.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
-        save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
-        land_training(self.warehouse, name, load_bundle(draft).bundle_id, result)
+        bundle_id = save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
+        land_training(self.warehouse, name, bundle_id, result)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         return load_bundle(folder)
-
-    def _scoring_features(self, prediction: Prediction, as_of: date) -> pd.DataFrame | None:
-        catalogue = read_catalogue(self.settings.dbt_target_dir, prediction.name)
-        _, features = read_features(self.warehouse, prediction, catalogue, as_of)
-        return features if len(features) else None
 
     def _bundle_dir(self, prediction: Prediction, as_of: date, horizon_days: int) -> Path:
         key = run_id(
@@ -371,9 +346,7 @@ class Pipeline:
         StaleModelError
             When there are some, but the features have changed since.
         """
-        folders = sorted(
-            (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
-        )
+        folders = (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
         usable = [path.parent for path in folders if path.parent.name[:10] <= as_of.isoformat()]
         if not usable:
             raise BundleError(
@@ -382,7 +355,7 @@ class Pipeline:
             )
         newest_first = sorted(
             usable,
-            key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime),
+            key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime, path.name),
             reverse=True,
         )
         current = feature_hash(self.warehouse, name)
@@ -418,8 +391,9 @@ class Pipeline:
         identity = run_id(
             name, request.as_of, horizon_days, bundle.bundle_id, current, self._input_mark()
         )
-        if run_exists(self.warehouse, identity):
-            return _scored(name, identity, self._run_rows(identity), bundle)
+        known_rows = run_rows(self.warehouse, identity)
+        if known_rows is not None:
+            return _scored(name, identity, known_rows, bundle)
         self._say(f"Scoring {name} as of {request.as_of}")
         scores = score(
             self.warehouse,
@@ -445,10 +419,11 @@ class Pipeline:
 
     def summarise_customers(self, request: Request) -> Outcome:
         """Register the customer summary of the as-of date; dbt fills it from the features."""
-        current = feature_hash(self.warehouse, "order_habit")
+        current = feature_hash(self.warehouse, CUSTOMER_FEATURES)
         identity = run_id(CUSTOMERS, request.as_of, current, self._input_mark())
-        if run_exists(self.warehouse, identity):
-            return Outcome(CUSTOMERS, identity, self._run_rows(identity))
+        known_rows = run_rows(self.warehouse, identity)
+        if known_rows is not None:
+            return Outcome(CUSTOMERS, identity, known_rows)
         with self.warehouse.connect() as connection:
             row = connection.execute(
                 "select count(*) from features.feat_order_habit where as_of_date = %s",
@@ -460,13 +435,6 @@ class Pipeline:
         )
         land(self.warehouse, run, None)
         return Outcome(CUSTOMERS, identity, rows)
-
-    def _run_rows(self, identity: str) -> int:
-        with self.warehouse.connect() as connection:
-            row = connection.execute(
-                "select row_count from predictions.runs where run_id = %s", (identity,)
-            ).fetchone()
-        return int(row[0]) if row else 0
 
     def _label_known_at(self, name: str, as_of: date, horizon_days: int) -> date:
         with self.warehouse.connect() as connection:
@@ -483,10 +451,24 @@ class Pipeline:
         known_at: date = row[0]
         return known_at
 
+    def predict(self, request: Request, name: str, *, retrain: bool = False) -> Outcome:
+        """Train one prediction, unless a model for this very input is there, and score it.
+
+        A prediction that cannot be made for this shop comes back skipped, with its reason.
+        """
+        try:
+            bundle = self.train(request, name, retrain=retrain)
+        except TooSmallError as reason:
+            self._say(reason.message)
+            return Outcome(name, skipped=reason.message)
+        return self.score(request, name, bundle)
+
     # -- publish -----------------------------------------------------------------------------
 
     def publish(self, writer: Writer, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Build and test the mart rows, then bring all scored runs into force together.
+
+        What was skipped goes into the ledger with its reason.
 
         Returns
         -------
@@ -498,21 +480,23 @@ class Pipeline:
         BuildError
             When a model or test fails; nothing is published then, and the ledger says so.
         """
+        for outcome in outcomes:
+            if outcome.skipped:
+                writer.record([(None, outcome.prediction)], "skipped", outcome.skipped)
         current = in_force(self.warehouse)
         waiting = [o for o in outcomes if o.run_id and current.get(o.prediction) != o.run_id]
-        runs = [(str(o.run_id), o.prediction) for o in waiting]
+        runs = [(o.run_id, o.prediction) for o in waiting]
         if not runs:
             self._say("Nothing new to publish")
             return []
-        writer.record_all([(run, name, "checking", "") for run, name in runs])
+        writer.record(runs, "checking")
         try:
             self._dbt([*BUILD, "--select", "source:predictions+"])
         except Exception as error:
-            reason = " ".join(str(error).split())[:500]
-            writer.record_all([(run, name, "refused", reason) for run, name in runs])
+            writer.record(runs, "refused", " ".join(str(error).split())[:500])
             raise
-        writer.record_all([(run, name, "checked", "") for run, name in runs])
-        writer.publish(runs)
+        writer.record(runs, "checked")
+        writer.record(runs, "published")
         return waiting
 
     # -- everything --------------------------------------------------------------------------
@@ -520,21 +504,14 @@ class Pipeline:
     def run(self, request: Request, *, retrain: bool = False) -> list[Outcome]:
         """Build, train, score and publish everything that was asked for.
 
-        A prediction that cannot be made for this shop is skipped with its reason, in the ledger and
-        in the outcome; the others go on.
+        A prediction that cannot be made for this shop is skipped; the others go on.
         """
         with self.writing() as writer:
             self.build(request)
-            outcomes = [self.summarise_customers(request)]
-            for name in request.horizon_days:
-                try:
-                    bundle = self.train(request, name, retrain=retrain)
-                except TooSmallError as reason:
-                    self._say(reason.message)
-                    writer.record(None, name, "skipped", reason.message)
-                    outcomes.append(Outcome(name, skipped=reason.message))
-                else:
-                    outcomes.append(self.score(request, name, bundle))
+            outcomes = [
+                self.summarise_customers(request),
+                *(self.predict(request, name, retrain=retrain) for name in request.horizon_days),
+            ]
             self.publish(writer, outcomes)
         return outcomes
 

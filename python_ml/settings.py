@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def home_option(self) -> str:
+        """What a command needs to find this home from where we are: nothing, or ``--home``."""
+        is_default = self.home == Settings.model_fields["home"].default.resolve()
+        return "" if is_default else f" --home {self.home}"
+
+    @property
     def bundles_dir(self) -> Path:
         """Where trained models are kept."""
         return self.home / "bundles"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import json
-import re
 import shlex
 import sys
 from datetime import date, datetime
@@ -25,8 +23,8 @@ from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
 from python_ml.predictions import get_prediction
 from python_ml.reporting.summary import describe_run
-from python_ml.warehouse.dbt import dbt_environment
-from python_ml.warehouse.ledger import list_runs, roll_back
+from python_ml.warehouse.dbt import dbt_environment, dev_schema
+from python_ml.warehouse.ledger import list_runs, roll_back, runs_in_force
 
 app = typer.Typer(no_args_is_help=True)
 runs_app = typer.Typer(help="List runs; see which is in force.", invoke_without_command=True)
@@ -101,7 +99,7 @@ def export(
             f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
             "Run `smartretail run` first.",
         )
-    table = _published(pipeline.warehouse, known.name, known.entity_column, as_of)
+    table = _published(pipeline.warehouse, known.name, known.entity_columns, as_of)
     if table.num_rows == 0:
         raise InputError(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
@@ -117,7 +115,10 @@ def export(
     err.print(f"{table.num_rows:,} rows written to {to}")
 
 
-def _published(warehouse: Any, name: str, entity: str, as_of: datetime | None) -> pa.Table:
+def _published(
+    warehouse: Any, name: str, keys: tuple[str, ...], as_of: datetime | None
+) -> pa.Table:
+    entity = ", ".join(keys)
     columns = (
         f"{entity}, as_of_date, horizon_days, probability, decile, band, recipe, model_version, "
         "run_id, scored_at, label_known_at"
@@ -136,14 +137,14 @@ def _published(warehouse: Any, name: str, entity: str, as_of: datetime | None) -
 def report(home: Home = None) -> None:
     """Print what is in force: rows, recipe, test metrics beside every baseline."""
     pipeline = open_pipeline(home, quiet=True)
-    current = [run for run in list_runs(pipeline.warehouse, most=10_000) if run.is_in_force]
+    current = runs_in_force(pipeline.warehouse)
     if not current:
         raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
     outcomes = [
         Outcome(
             run.prediction, run.run_id, run.row_count, run.recipe, run.bundle_id, run.horizon_days
         )
-        for run in sorted(current, key=lambda run: run.prediction)
+        for run in current
     ]
     newest: date = max(run.as_of_date for run in current)
     for part in describe_run(pipeline.warehouse, newest, outcomes):
@@ -201,8 +202,7 @@ def env(home: Home = None) -> None:
     """
     pipeline = open_pipeline(home, quiet=True)
     variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
-    user = re.sub(r"[^a-z0-9]+", "_", getpass.getuser().lower())
-    variables["SMARTRETAIL_DEV_SCHEMA"] = f"dev_{user}"
+    variables["SMARTRETAIL_DEV_SCHEMA"] = dev_schema()
     variables["DBT_TARGET_PATH"] = str(pipeline.settings.home / "dbt" / "dev_target")
     variables["DBT_LOG_PATH"] = str(pipeline.settings.logs_dir / "dbt_dev")
     for name, value in variables.items():

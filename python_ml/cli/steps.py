@@ -10,7 +10,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from python_ml.cli.console import Home, err, open_pipeline, out
-from python_ml.ingest.load import LoadReport, ReadOptions, shop_source
+from python_ml.ingest.load import LoadReport, check_shop, shop_source
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import ColumnMapping
 from python_ml.pipeline import DEMO, Outcome, Pipeline, Request
 from python_ml.reporting.summary import describe_run
@@ -118,8 +119,8 @@ def run(
     if path or schema or source == DEMO or held is None:
         options = ReadOptions(encoding, date_order, decimal)
         _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop, schema)
-    elif held[0] != source:
-        pipeline.load(source, path or [])
+    else:
+        check_shop(pipeline.warehouse, source)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
     outcomes = pipeline.run(request, retrain=retrain)
     _report(pipeline, request, outcomes)
@@ -271,9 +272,7 @@ def _say_loaded(report: LoadReport) -> None:
 def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> None:
     for part in describe_run(pipeline.warehouse, request.as_of, outcomes):
         out.print(part)
-    home = (
-        "" if pipeline.settings.home.name == ".smartretail" else f" --home {pipeline.settings.home}"
-    )
+    home = pipeline.settings.home_option
     made = [outcome.prediction for outcome in outcomes if outcome.bundle_id]
     mart = made[0] if made else "customers"
     place = pipeline.warehouse.layout.shown("marts", mart)

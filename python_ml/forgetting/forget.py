@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -18,14 +17,13 @@ from python_ml.forgetting.files import (
     sealed_files,
 )
 from python_ml.forgetting.register import digest_of, own_salt, read_forgotten
-from python_ml.forgetting.tables import Table, count_rows, delete_rows, list_tables, rewrite_tables
+from python_ml.forgetting.tables import count_rows, delete_rows, own_orders, rewrite_tables
 from python_ml.forgetting.write_ahead_log import drop_log
 from python_ml.ingest.load import LOAD_LOCK, captured_schema, shop_source
 from python_ml.pipeline import Pipeline
 from python_ml.settings import Settings
+from python_ml.warehouse.postgres import Connection
 from python_ml.warehouse.server import EmbeddedServer
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def forget(pipeline: Pipeline, customer_id: str) -> Report:
         settings = pipeline.settings
         _keep_loads_out(connection, settings.lock_wait_seconds)
         server = None if settings.database_url else EmbeddedServer(settings.home)
-        traces = Traces(customer_id, _orders_of(connection, customer_id))
+        traces = Traces(customer_id, own_orders(connection, customer_id))
         # files first: the rows still say which orders were the customer's
         files = clean_files(settings.home, _server_dir(settings.home, server), traces)
         digest = digest_of(own_salt(settings.home), customer_id)
@@ -158,22 +156,6 @@ def _keep_loads_out(connection: Connection, wait_seconds: float) -> None:
         ) from None
     finally:
         connection.execute("reset lock_timeout")
-
-
-def _orders_of(connection: Connection, customer_id: str) -> frozenset[str]:
-    orders: set[str] = set()
-    for table in list_tables(connection):
-        if table.is_own and {"customer_id", "order_id"} <= set(table.columns):
-            orders |= _order_ids(connection, table, customer_id)
-    return frozenset(orders)
-
-
-def _order_ids(connection: Connection, table: Table, customer_id: str) -> set[str]:
-    query = sql.SQL(
-        "select distinct order_id::text from {table} where customer_id::text = %(id)s and order_id "
-        "is not null except select order_id::text from {table} where customer_id::text <> %(id)s"
-    ).format(table=table.sql)
-    return {str(row[0]) for row in connection.execute(query, {"id": customer_id}).fetchall()}
 
 
 def _server_dir(home: Path, server: EmbeddedServer | None) -> Path:

@@ -15,7 +15,8 @@ from python_ml.ingest.sources import SourceTable
 from python_ml.warehouse.postgres import BulkWriter, identifier
 
 FEWEST_IDS = 20
-"""Distinct customers or products below which a file says too little of its shop."""
+"""Distinct customers or products below which a file says too little of its shop: the few orders of
+a quiet day may all be of new customers for a new product."""
 
 INTAKE = "intake"
 
@@ -195,7 +196,6 @@ def refuse_strangers(
     """
     if is_first and len(file_names) == 1:
         return
-    # the few orders of a quiet day may all be of new customers for a new product
     arriving = raw(table) if is_first else INTAKE
     for number, name in file_names.items():
         rows = f"{arriving} where _file_number = {number:d}"

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,20 @@ from python_ml.ingest.changes import (
     refuse_strangers,
 )
 from python_ml.ingest.own_tables import own_tables
-from python_ml.ingest.read import CheckedRows, FilePlan, plan_file, plan_rows, read_file
+from python_ml.ingest.read import (
+    CheckedRows,
+    FilePlan,
+    ReadOptions,
+    plan_file,
+    plan_rows,
+    read_file,
+)
 from python_ml.ingest.records import BadRow
 from python_ml.ingest.rejected import RejectedRows
 from python_ml.ingest.sources import ColumnMapping, SourceTable, source_tables
 from python_ml.settings import PROJECT_DIR
 from python_ml.warehouse.layout import LAYERS, Layout
+from python_ml.warehouse.ledger import utc_now
 from python_ml.warehouse.postgres import BulkWriter, Warehouse, create_schema, identifier
 
 LOAD_LOCK = 7_236_012_027
@@ -111,15 +119,6 @@ class LoadReport:
     gone: int = 0
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """What the user says about how the files are written; None where they speak for themselves."""
-
-    encoding: str = "utf-8"
-    date_order: str | None = None
-    decimal: str | None = None
-
-
 def prepare(warehouse: Warehouse) -> None:
     """Create the bookkeeping tables of the raw schema where they are missing."""
     with warehouse.connect() as connection:
@@ -160,12 +159,10 @@ def load(
     source: str,
     paths: Sequence[Path],
     mapping: ColumnMapping | None = None,
+    options: ReadOptions | None = None,
     *,
     staging: str | None = None,
     schema: str | None = None,
-    encoding: str = "utf-8",
-    date_order: str | None = None,
-    decimal: str | None = None,
     same_shop: bool = False,
     home: Path | None = None,
     reject_threshold: float = 0.05,
@@ -178,12 +175,12 @@ def load(
     ----------
     source
         Name under which the home remembers its shop.
+    options
+        How the files are written, where they do not say it themselves.
     staging
         Staging folder that describes the files; the source's own name by default.
     schema
         Schema of the same database whose tables are captured, instead of files.
-    encoding, date_order, decimal
-        As for :func:`python_ml.ingest.read.plan_file`.
     same_shop
         Take a flat file for the same shop's even where it has no customer and no product in common
         with the home, or other columns than the files before it.
@@ -203,7 +200,7 @@ def load(
     check_shop(warehouse, source)
     tables = source_tables(staging or source, project_dir)
     mapping = mapping or ColumnMapping()
-    options = ReadOptions(encoding, date_order, decimal)
+    options = options or ReadOptions()
     files = [] if schema is not None else _files_by_table(tables, paths)
     if schema is not None:
         _check_capture(source, tables, schema, warehouse.layout)
@@ -302,7 +299,7 @@ class _Load:
     on_progress: Progress | None
     is_capture: bool = False
     orders_forgotten: set[str] = field(default_factory=set)
-    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
+    now: datetime = field(default_factory=utc_now)
     rows_at_most: int = 0
 
     def run(self, plans: dict[SourceTable, dict[str, Plan]]) -> list[_LoadedFile]:
@@ -320,13 +317,8 @@ class _Load:
         return files
 
     def _plan(self, table: SourceTable, plans: dict[str, Plan]) -> list[_LoadedFile]:
-        options = self.options
         return [
-            _LoadedFile(
-                plan(table, self.mapping, date_order=options.date_order, decimal=options.decimal),
-                digest,
-                number,
-            )
+            _LoadedFile(plan(table, self.mapping, self.options), digest, number)
             for number, (digest, plan) in enumerate(plans.items(), start=1)
         ]
 
@@ -572,8 +564,7 @@ def _sort_out_known(
             already_loaded.append(path.name)
         else:
             known.add((table.name, digest))
-            plan = partial(plan_file, path, encoding=options.encoding)
-            fresh.setdefault(table, {})[digest] = plan
+            fresh.setdefault(table, {})[digest] = partial(plan_file, path)
     return fresh, tuple(already_loaded)
 
 

@@ -20,11 +20,12 @@ import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.ingest.columnar import MAGIC, parquet_schema, read_parquet
-from python_ml.ingest.contract import Reading, checked_rows, quoted
+from python_ml.ingest.contract import Reading, checked_rows
 from python_ml.ingest.delimited import read_delimited, sniff
 from python_ml.ingest.notation import DateVotes, NumberVotes
 from python_ml.ingest.records import BadRow, Chunk
 from python_ml.ingest.sources import ColumnMapping, SourceTable
+from python_ml.warehouse.postgres import identifier
 
 _OTHER_FORMATS = {
     b"PK\x03\x04": ("a spreadsheet or an archive", "Save it as CSV, or unpack it."),
@@ -32,6 +33,25 @@ _OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": ("a spreadsheet", "Save it as CSV."),
 }
 _NESTED = ("STRUCT", "MAP", "UNION")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the user says about how files are written; None where they speak for themselves.
+
+    Parameters
+    ----------
+    encoding
+        Encoding of CSV files.
+    date_order
+        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
+    decimal
+        ``point`` or ``comma`` where the user says so; else found out from the values.
+    """
+
+    encoding: str = "utf-8"
+    date_order: str | None = None
+    decimal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +142,7 @@ def plan_file(
     path: Path,
     table: SourceTable,
     mapping: ColumnMapping,
-    *,
-    encoding: str = "utf-8",
-    date_order: str | None = None,
-    decimal: str | None = None,
+    options: ReadOptions | None = None,
 ) -> FilePlan:
     """Look at a file and decide how to read it.
 
@@ -133,12 +150,6 @@ def plan_file(
     ----------
     path
         A CSV or Parquet file. Delimiter and byte order mark are found out.
-    encoding
-        Encoding of a CSV file.
-    date_order
-        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
-    decimal
-        ``point`` or ``comma`` where the user says so; else found out from the values.
 
     Raises
     ------
@@ -146,16 +157,15 @@ def plan_file(
         When the file is missing, empty, unreadable or lacks a required column, or leaves open how
         its dates or numbers are meant; the message names the file and the way out.
     """
-    return plan_rows(_given(path, encoding), table, mapping, date_order=date_order, decimal=decimal)
+    options = options or ReadOptions()
+    return plan_rows(_given(path, options.encoding), table, mapping, options)
 
 
 def plan_rows(
     given: Given,
     table: SourceTable,
     mapping: ColumnMapping,
-    *,
-    date_order: str | None = None,
-    decimal: str | None = None,
+    options: ReadOptions,
 ) -> FilePlan:
     """Decide how to read rows, whoever gives them; as :func:`plan_file` does for a file.
 
@@ -164,13 +174,13 @@ def plan_rows(
     InputError
         As :func:`plan_file`.
     """
-    _check_choice("--date-order", date_order, ("dmy", "mdy"))
-    _check_choice("--decimal", decimal, ("point", "comma"))
+    _check_choice("--date-order", options.date_order, ("dmy", "mdy"))
+    _check_choice("--decimal", options.decimal, ("point", "comma"))
     positions, attributes = _match_columns(given.place, table, mapping, list(given.schema.names))
     with _duckdb() as connection:
         types = _duckdb_types(connection, given, positions)
         plan = FilePlan(given, table, positions, attributes, Reading(types))
-        return replace(plan, reading=_reading(connection, plan, date_order, decimal))
+        return replace(plan, reading=_reading(connection, plan, options))
 
 
 def _given(path: Path, encoding: str) -> Given:
@@ -386,18 +396,19 @@ def _empty(type_: Any) -> Any:
 def _reading(
     connection: duckdb.DuckDBPyConnection,
     plan: FilePlan,
-    date_order: str | None,
-    decimal: str | None,
+    options: ReadOptions,
 ) -> Reading:
     """Read as much of the file as is needed to know how its dates and numbers are written."""
     texts = [name for name, type_ in plan.reading.types.items() if type_ == "VARCHAR"]
     types = {column.name: column.type for column in plan.table.columns}
-    dates = [DateVotes(name, date_order) for name in texts if types.get(name) == "timestamp"]
+    dates = [
+        DateVotes(name, options.date_order) for name in texts if types.get(name) == "timestamp"
+    ]
     numbers = NumberVotes(
-        [name for name in texts if types.get(name) == "double precision"], decimal
+        [name for name in texts if types.get(name) == "double precision"], options.decimal
     )
     votes: list[DateVotes | NumberVotes] = [*dates, numbers]
-    cells = ", ".join(f"nullif({quoted(name)}, '') as {quoted(name)}" for name in texts)
+    cells = ", ".join(f"nullif({identifier(name)}, '') as {identifier(name)}" for name in texts)
     for chunk in plan.chunks() if texts else ():
         given = _as_table(plan, chunk, 1)
         for vote in votes:

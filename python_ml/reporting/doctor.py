@@ -20,11 +20,12 @@ import psycopg
 from python_ml.errors import BuildError, SmartRetailError
 from python_ml.forgetting.register import read_forgotten
 from python_ml.predictions import all_predictions
+from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings
 from python_ml.training.bundle import load_bundle
-from python_ml.warehouse.catalogue import check_catalogue, feature_hash, read_catalogue
+from python_ml.warehouse.catalogue import check_catalogue, lineage_hashes, read_catalogue
 from python_ml.warehouse.layout import Layout
-from python_ml.warehouse.ledger import in_force, list_runs
+from python_ml.warehouse.ledger import in_force, runs_in_force
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
 
@@ -132,9 +133,11 @@ def _home(found: Diagnosis, settings: Settings) -> None:
     found.say("home", str(home) + ("" if home.is_dir() else " (not there yet)"))
     present = next(folder for folder in (home, *home.parents) if folder.is_dir())
     free = shutil.disk_usage(present).free
-    found.say("home", f"{_size(free)} free on its disk")
+    found.say("home", f"{readable_size(free)} free on its disk")
     if free < LEAST_FREE_BYTES:
-        found.amiss(f"Only {_size(free)} are free on the disk of {home}.", "Make room there.")
+        found.amiss(
+            f"Only {readable_size(free)} are free on the disk of {home}.", "Make room there."
+        )
     if home.is_dir() and not os.access(home, os.W_OK | os.X_OK):
         found.amiss(f"You may not write to {home}.", "Run as its owner, or choose another --home.")
 
@@ -150,7 +153,7 @@ def _database(found: Diagnosis, settings: Settings) -> Warehouse | None:
     except SmartRetailError as error:
         found.amiss(error.message, error.hint or "See `smartretail db status`.")
         return None
-    size = f"{_size(status.size_bytes)} on disk"
+    size = f"{readable_size(status.size_bytes)} on disk"
     if not status.running:
         made = status.port is not None
         state = f"stopped (port {status.port}, {size})" if made else "not made yet"
@@ -180,7 +183,7 @@ def _outside_server(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
         ).fetchone()
     assert row is not None
     place = repr(reached).removeprefix("Warehouse(").removesuffix(")")
-    found.say("database", f"your PostgreSQL {row[0]} at {place}, {_size(int(row[1]))}")
+    found.say("database", f"your PostgreSQL {row[0]} at {place}, {readable_size(int(row[1]))}")
     return reached
 
 
@@ -256,7 +259,7 @@ def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
             found.amiss(f"The features of {name} were not built.", _command(settings, "build"))
             continue
         dates, newest, count = rows[0]
-        hash_ = _hash_now(warehouse, name)
+        hash_ = lineage_hashes(warehouse).get(f"feat_{name}")
         found.say(
             "features",
             f"{name}: {count:,} rows of {dates} as-of dates up to {newest}, "
@@ -277,15 +280,6 @@ def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
             )
 
 
-def _hash_now(warehouse: Warehouse, name: str) -> str | None:
-    if not warehouse.relation_exists("predictions", "feature_builds"):
-        return None
-    try:
-        return feature_hash(warehouse, name)
-    except BuildError:
-        return None
-
-
 def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
     ledger = ("runs", "run_events")
     if not all(warehouse.relation_exists("predictions", name) for name in ledger):
@@ -293,7 +287,7 @@ def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> Non
         found.amiss("Nothing was published yet.", _command(settings, "run"))
         return
     current = in_force(warehouse)
-    runs = {run.run_id: run for run in list_runs(warehouse, most=1_000_000)}
+    runs = {run.run_id: run for run in runs_in_force(warehouse)}
     for name in sorted({*current, *all_predictions()}):
         run = runs.get(current.get(name, ""))
         if name not in current:
@@ -340,7 +334,7 @@ def _quiet_hash(warehouse: Warehouse | None, name: str) -> str | None:
     if warehouse is None:
         return None
     try:
-        return _hash_now(warehouse, name)
+        return lineage_hashes(warehouse).get(f"feat_{name}")
     except (SmartRetailError, psycopg.Error):
         return None
 
@@ -376,18 +370,8 @@ def _rows(warehouse: Warehouse, schema: str, table: str, query: str) -> list[tup
 
 
 def _command(settings: Settings, command: str) -> str:
-    home = "" if settings.home == Path(".smartretail").resolve() else f" --home {settings.home}"
-    return f"smartretail {command}{home}"
+    return f"smartretail {command}{settings.home_option}"
 
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1024:  # noqa: PLR2004 - what a unit is made of
-            return f"{size:.0f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GB"

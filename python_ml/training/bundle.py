@@ -230,7 +230,6 @@ def _describe(result: TrainingResult, feature_hash: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "prediction": result.spec.name,
-        "entity_column": result.spec.entity_column,
         "recipe": result.chosen,
         "chosen_on": result.chosen_on,
         "horizon_days": result.spec.horizon_days,

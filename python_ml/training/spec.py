@@ -20,8 +20,6 @@ class PredictionSpec:
     ----------
     name
         As in ``feat_<name>``.
-    entity_column
-        The key beside ``as_of_date``.
     horizon_days
         Length of the window that the label looks at.
     recipes
@@ -45,7 +43,6 @@ class PredictionSpec:
     """
 
     name: str
-    entity_column: str
     horizon_days: int
     recipes: tuple[Recipe, ...]
     baselines: tuple[str, ...] = ()

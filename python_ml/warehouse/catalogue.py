@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from python_ml.errors import BuildError
-from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.postgres import Warehouse, columns_of
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,7 @@ def check_catalogue(warehouse: Warehouse, catalogue: FeatureCatalogue) -> None:
         Naming the columns that only one of them has.
     """
     with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select column_name from information_schema.columns "
-            "where table_schema = %s and table_name = %s",
-            warehouse.layout.place("features", catalogue.model),
-        ).fetchall()
-    built = {str(row[0]) for row in rows}
+        built = set(columns_of(connection, "features", catalogue.model))
     described = {*catalogue.keys, *catalogue.names}
     if built != described:
         raise BuildError(
@@ -107,20 +102,28 @@ def check_catalogue(warehouse: Warehouse, catalogue: FeatureCatalogue) -> None:
         )
 
 
+def lineage_hashes(warehouse: Warehouse) -> dict[str, str]:
+    """The lineage hash with which each feature and label model was last built."""
+    if not warehouse.relation_exists("predictions", "feature_builds"):
+        return {}
+    with warehouse.connect() as connection:
+        rows = connection.execute(
+            "select distinct on (model_name) model_name, feature_hash "
+            "from predictions.feature_builds where schema_name in ('features', 'labels') "
+            "order by model_name, built_at desc"
+        ).fetchall()
+    return {str(name): str(hash_) for name, hash_ in rows}
+
+
 def feature_hash(warehouse: Warehouse, prediction: str) -> str:
-    """The lineage hash with which the feature table was last built.
+    """The lineage hash with which the features of a prediction were last built.
 
     Raises
     ------
     BuildError
-        When it was not built yet.
+        When they were not built yet.
     """
-    with warehouse.connect() as connection:
-        row = connection.execute(
-            "select feature_hash from predictions.feature_builds "
-            "where schema_name = 'features' and model_name = %s order by built_at desc limit 1",
-            (f"feat_{prediction}",),
-        ).fetchone()
-    if row is None:
+    found = lineage_hashes(warehouse).get(f"feat_{prediction}")
+    if found is None:
         raise BuildError("The features were not built yet.", "Run `smartretail build` first.")
-    return str(row[0])
+    return found

@@ -19,6 +19,8 @@ from psycopg import sql
 from python_ml.errors import WarehouseError
 from python_ml.warehouse.layout import Layout
 
+Connection = psycopg.Connection[tuple[Any, ...]]
+
 PUBLISH_LOCK = 7_236_012_026
 """Key of the advisory lock that keeps writers of one shop apart."""
 
@@ -235,7 +237,7 @@ class Warehouse:
         return variables
 
     @contextmanager
-    def connect(self, autocommit: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    def connect(self, autocommit: bool = False) -> Iterator[Connection]:
         """Open a connection for small statements; commits at the end, rolls back on an error.
 
         Raises
@@ -329,6 +331,16 @@ class Warehouse:
             "Nothing of this step was kept. Look at the server with `smartretail db status`, "
             "then do it again.",
         )
+
+
+def columns_of(connection: Connection, schema: str, table: str) -> dict[str, str]:
+    """Columns of a table in their order, with their types; none where there is no such table."""
+    rows = connection.execute(
+        "select column_name::text, data_type::text from information_schema.columns "
+        "where table_schema = %s and table_name = %s order by ordinal_position",
+        layout_of(connection).place(schema, table),
+    ).fetchall()
+    return {str(name): str(type_) for name, type_ in rows}
 
 
 def identifier(name: str) -> str:

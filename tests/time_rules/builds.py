@@ -9,6 +9,7 @@ import pandas as pd
 
 from python_ml.ingest.load import load
 from python_ml.pipeline import Pipeline
+from python_ml.predictions import all_predictions
 from tests.time_rules.shops import AS_OF_DATES, HORIZON_DAYS
 
 SCHEMAS = (
@@ -34,11 +35,12 @@ def build(pipeline: Pipeline, shop: pd.DataFrame, folder: Path) -> Tables:
     shop.to_parquet(path, index=False)
     load(pipeline.warehouse, "order_lines", [path])
     with pipeline.warehouse.connect() as connection:
-        for day in AS_OF_DATES:
-            connection.execute(
-                "insert into raw.as_of_requests values ('order_habit', %s, %s, now())",
-                (day, HORIZON_DAYS),
-            )
+        for prediction in all_predictions():
+            for day in AS_OF_DATES:
+                connection.execute(
+                    "insert into raw.as_of_requests values (%s, %s, %s, now())",
+                    (prediction, day, HORIZON_DAYS),
+                )
     pipeline._dbt(["run", "--select", "+tag:feature", "+tag:label"])
     return {
         model: pipeline.warehouse.read(f"select * from {schema}.{model}").to_pandas()
@@ -60,7 +62,7 @@ def rows_until(table: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     """The rows that were complete at a date: features as of it, labels known by it."""
     limit = "label_known_at" if "label_known_at" in table else "as_of_date"
     kept = table[pd.to_datetime(table[limit]) <= day]
-    keys = [name for name in table.columns if name.endswith("_id") or name.endswith("_date")]
+    keys = [name for name in table.columns if name.endswith(("_id", "_key", "_date"))]
     return kept.sort_values(keys).reset_index(drop=True)
 
 
