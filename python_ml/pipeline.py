@@ -30,10 +30,10 @@ from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.spec import TooSmallError
 from python_ml.warehouse.catalogue import (
-    check_catalogue,
+    FeatureCatalogue,
+    built_catalogue,
     feature_hash,
     lineage_hashes,
-    read_catalogue,
 )
 from python_ml.warehouse.dbt import DbtNode, run_dbt
 from python_ml.warehouse.layout import Layout
@@ -239,8 +239,11 @@ class Pipeline:
         for model in sorted(name for name in before if before[name] != after.get(name)):
             self._say(f"{model} changed: its history was rebuilt; train before scoring")
         for name in request.horizon_days:
-            check_catalogue(self.warehouse, read_catalogue(self.settings.dbt_target_dir, name))
+            self._catalogue(name)
         return nodes
+
+    def _catalogue(self, name: str) -> FeatureCatalogue:
+        return built_catalogue(self.warehouse, self.settings.dbt_target_dir, name)
 
     def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
         def show(line: str) -> None:
@@ -280,7 +283,7 @@ class Pipeline:
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
         if not retrain and (folder / "bundle.json").exists():
             return load_bundle(folder)
-        catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        catalogue = self._catalogue(name)
         spec = prediction.spec(horizon_days)
         frame = read_training_frame(
             self.warehouse,
@@ -380,7 +383,7 @@ class Pipeline:
             When the features have changed since the bundle was trained.
         """
         prediction = get_prediction(name)
-        catalogue = read_catalogue(self.settings.dbt_target_dir, name)
+        catalogue = self._catalogue(name)
         current = feature_hash(self.warehouse, name)
         if bundle.feature_hash != current:
             raise StaleModelError(

@@ -1,7 +1,8 @@
 {#-
     A feature whose logic changed must not keep old rows. The lineage hash of a model covers its own
-    SQL, that of all its ancestors, the project's macros and variables. It is recorded when the model is built;
-    when it differs from what was recorded, the model is rebuilt whole.
+    SQL, that of all its ancestors, the project's macros and variables, and the kinds of the shop's
+    attributes. It is recorded when the model is built; when it differs from what was recorded, the
+    model is rebuilt whole.
 -#}
 {% macro lineage_hash(unique_id) -%}
     {%- set pending = [unique_id] -%}
@@ -17,6 +18,7 @@
     {%- set parts = [
         env_var('SMARTRETAIL_MACROS_HASH', ''), shop_source(),
         var('label_grace_days') | string, var('return_window_days') | string,
+        attribute_kinds() | string,
     ] -%}
     {%- for name, checksum in seen | dictsort -%}
         {%- do parts.append(name ~ '=' ~ checksum) -%}

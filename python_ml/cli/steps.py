@@ -47,7 +47,8 @@ Attributes = Annotated[
     list[str] | None,
     typer.Option(
         "--attribute",
-        help="line:COLUMN, product:COLUMN or customer:COLUMN: a further column to keep.",
+        help="line:COLUMN, product:COLUMN or customer:COLUMN: a further column to learn from; "
+        "add :category, :number or :date to say what it is, else the values tell.",
     ),
 ]
 AsOf = Annotated[
@@ -265,6 +266,11 @@ def _say_loaded(report: LoadReport) -> None:
     err.print(", ".join(parts) + ".")
     for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
         err.print(f"  {count:,} x {reason}")
+    if report.attributes:
+        err.print("Attributes: " + ", ".join(str(kind) for kind in report.attributes) + ".")
+    for kind in report.attributes:
+        if kind.unreadable:
+            err.print(f"  {kind.unreadable:,} x {kind.entity} {kind.name} is no {kind.kind}: empty")
     if report.rejected:
         err.print('See them with: smartretail query "select * from raw.rejected_rows"')
 

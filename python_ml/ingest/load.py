@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.forgetting.register import Forgotten, read_forgotten
+from python_ml.ingest.attributes import ATTRIBUTE_KINDS, AttributeKind, settle_kinds
 from python_ml.ingest.changes import (
     INTAKE,
     IS_GONE,
@@ -107,6 +108,8 @@ class LoadReport:
     gone
         Rows of the shop's own tables that are there no more; they count as loaded, for each has a
         version that says so.
+    attributes
+        What kind each attribute is, and how many values of this load are not of it.
     """
 
     load_id: int | None
@@ -117,6 +120,7 @@ class LoadReport:
     reasons: dict[str, int] = field(default_factory=dict)
     already_loaded: tuple[str, ...] = ()
     gone: int = 0
+    attributes: tuple[AttributeKind, ...] = ()
 
 
 def prepare(warehouse: Warehouse) -> None:
@@ -125,6 +129,7 @@ def prepare(warehouse: Warehouse) -> None:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOAD_LOCK,))
         create_schema(connection, "raw")
         connection.execute(_BOOKKEEPING)
+        connection.execute(ATTRIBUTE_KINDS)
 
 
 def shop_source(warehouse: Warehouse) -> tuple[str, str] | None:
@@ -219,7 +224,7 @@ def load(
             return LoadReport(None, 0, 0, 0, 0, {}, already_loaded)
         load_id = int(writer.value("select coalesce(max(load_id), 0) + 1 from raw.loads"))
         with RejectedRows(load_id) as rejected:
-            files_loaded = _Load(
+            running = _Load(
                 writer=writer,
                 source=source,
                 tables=tables,
@@ -232,7 +237,8 @@ def load(
                 threshold=reject_threshold,
                 on_progress=on_progress,
                 is_capture=schema is not None,
-            ).run(fresh)
+            )
+            files_loaded = running.run(fresh)
             return LoadReport(
                 load_id,
                 given=sum(file.given for file in files_loaded),
@@ -242,6 +248,7 @@ def load(
                 reasons=dict(rejected.reasons),
                 already_loaded=already_loaded,
                 gone=sum(file.gone for file in files_loaded),
+                attributes=running.attributes,
             )
 
 
@@ -301,6 +308,7 @@ class _Load:
     orders_forgotten: set[str] = field(default_factory=set)
     now: datetime = field(default_factory=utc_now)
     rows_at_most: int = 0
+    attributes: tuple[AttributeKind, ...] = ()
 
     def run(self, plans: dict[SourceTable, dict[str, Plan]]) -> list[_LoadedFile]:
         planned = {table: self._plan(table, files) for table, files in plans.items()}
@@ -348,6 +356,16 @@ class _Load:
                 file.loaded = moved.get(file.number, 0)
             if self.is_capture and table.key:
                 self._note_gone(table, columns, files[0])
+        if table.is_flat_file and self.mapping.attributes:
+            self.attributes += settle_kinds(
+                self.writer,
+                table,
+                self.mapping.attributes,
+                load_id=self.load_id,
+                decimal=files[0].plan.reading.decimal,
+                date_order=self.options.date_order or _day_first_or_month_first(files[0].plan),
+                now=self.now,
+            )
 
     def _note_gone(self, table: SourceTable, columns: list[str], file: _LoadedFile) -> None:
         file.gone = move_gone(
@@ -629,6 +647,12 @@ def _digest(path: Path, mapping: ColumnMapping, options: ReadOptions) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}.", "Check the file.") from None
     digest.update(repr((sorted(mapping.renames.items()), mapping.attributes, options)).encode())
     return digest.hexdigest()
+
+
+def _day_first_or_month_first(plan: FilePlan) -> str | None:
+    """How the file writes its other dates, where that tells day from month."""
+    orders = set(plan.reading.date_orders.values()) - {"iso"}
+    return orders.pop() if len(orders) == 1 else None
 
 
 def _columns_found(file: _LoadedFile) -> str:

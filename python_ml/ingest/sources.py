@@ -22,6 +22,9 @@ FLAT_FILE_SOURCE = "order_lines"
 COLUMN_TYPES = frozenset({"text", "timestamp", "double precision", "integer", "bigint"})
 """Types that a raw column may have."""
 
+ATTRIBUTE_KINDS = ("category", "number", "date")
+"""What an attribute may be said to be."""
+
 _LONGEST_NAME = 63
 """Bytes of a name in PostgreSQL; a longer one would be cut without a word."""
 
@@ -105,21 +108,28 @@ class SourceTable:
 class Attribute:
     """A further column of a flat file that its user wants to learn from.
 
-    ``entity`` is what it describes: ``line``, ``product`` or ``customer``.
+    ``entity`` is what it describes: ``line``, ``product`` or ``customer``. ``kind`` is
+    ``category``, ``number`` or ``date`` where it was stated. It does not tell attributes apart: the
+    same file with and without it is the same file.
     """
 
     entity: str
     origin: str
+    kind: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def slug(self) -> str:
+        """Its plain name."""
+        return re.sub(r"[^a-z0-9]+", "_", self.origin.lower()).strip("_")
 
     @property
     def column_name(self) -> str:
         """Name in the raw table, such as ``attribute_product_brand``."""
-        slug = re.sub(r"[^a-z0-9]+", "_", self.origin.lower()).strip("_")
-        return f"attribute_{self.entity}_{slug}"
+        return f"attribute_{self.entity}_{self.slug}"
 
     @classmethod
     def parse(cls, text: str) -> Attribute:
-        """Read ``entity:column`` as typed after ``--attribute``.
+        """Read ``entity:column`` or ``entity:column:kind`` as typed after ``--attribute``.
 
         Raises
         ------
@@ -127,12 +137,16 @@ class Attribute:
             When it is written otherwise, or no name can be made of the column's.
         """
         entity, _, origin = text.partition(":")
+        column, _, last = origin.rpartition(":")
+        kind = last if column.strip() and last in ATTRIBUTE_KINDS else None
+        origin = column if kind else origin
         if entity not in ("line", "product", "customer") or not origin.strip():
             raise InputError(
                 f"--attribute {text}: not understood.",
-                "Write line:COLUMN, product:COLUMN or customer:COLUMN, for instance product:brand.",
+                "Write line:COLUMN, product:COLUMN or customer:COLUMN, for instance product:brand; "
+                "with :category, :number or :date behind it to say what kind it is.",
             )
-        attribute = cls(entity, origin)
+        attribute = cls(entity, origin, kind)
         name = attribute.column_name
         if name.endswith("_") or len(name) > _LONGEST_NAME:
             raise InputError(

@@ -23,7 +23,7 @@ from python_ml.predictions import all_predictions
 from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings
 from python_ml.training.bundle import load_bundle
-from python_ml.warehouse.catalogue import check_catalogue, lineage_hashes, read_catalogue
+from python_ml.warehouse.catalogue import built_catalogue, lineage_hashes
 from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.ledger import in_force, runs_in_force
 from python_ml.warehouse.postgres import Warehouse
@@ -271,7 +271,7 @@ def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
                 _command(settings, "build --full-refresh"),
             )
         try:
-            check_catalogue(warehouse, read_catalogue(settings.dbt_target_dir, name))
+            built_catalogue(warehouse, settings.dbt_target_dir, name)
         except BuildError as error:
             found.amiss(error.message, _command(settings, "build"))
         except (ValueError, KeyError):

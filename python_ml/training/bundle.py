@@ -19,6 +19,7 @@ from python_ml.training.calibrate import calibrator_from_dict
 from python_ml.training.choose import AS_PUBLISHED, Measured, Published, TrainingResult
 from python_ml.training.frame import FloatArray
 from python_ml.training.level import LevelPolicy
+from python_ml.training.levels import MOST_KNOWN, most_frequent
 from python_ml.training.recipes import MODELS
 from python_ml.training.recipes.base import FittedModel, from_json, to_json
 from python_ml.training.recipes.design import as_text
@@ -180,7 +181,8 @@ def describe_columns(
         if name not in categorical:
             columns.append(FeatureColumn(str(name), "number"))
             continue
-        levels = tuple(sorted(as_text(features[name]).dropna().unique()))
+        counts = as_text(features[name]).value_counts()
+        levels = tuple(sorted(most_frequent(counts, MOST_KNOWN)))
         columns.append(FeatureColumn(str(name), _kind_of_levels(features[name]), levels))
     return tuple(columns)
 

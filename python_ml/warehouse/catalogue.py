@@ -1,17 +1,23 @@
 """The feature catalogue: the yml beside each feature model, read from dbt's manifest.
 
 There is no second list of features. A column that the model has and the yml lacks, or the other way
-round, stops the build.
+round, stops the build. Attributes named at load are the one exception: nobody can describe a column
+that only one shop has, so they are taken from the table that was built (:func:`built_catalogue`).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from python_ml.errors import BuildError
 from python_ml.warehouse.postgres import Warehouse, columns_of
+
+_NAMED_AT_LOAD = re.compile(r"attribute_(line|product|customer)_(.+?)(_age_days)?$")
+_TEXT = {"text", "character varying"}
+_NUMBERS = {"smallint", "integer", "bigint", "real", "double precision", "numeric"}
 
 
 @dataclass(frozen=True)
@@ -82,24 +88,62 @@ def read_catalogue(target_dir: Path, prediction: str) -> FeatureCatalogue:
     return FeatureCatalogue(model, tuple(keys), tuple(features))
 
 
-def check_catalogue(warehouse: Warehouse, catalogue: FeatureCatalogue) -> None:
-    """Hold the yml against the table that was built.
+def built_catalogue(warehouse: Warehouse, target_dir: Path, prediction: str) -> FeatureCatalogue:
+    """Read the catalogue of a prediction with the attributes that this shop's table has.
 
     Raises
     ------
     BuildError
-        Naming the columns that only one of them has.
+        When the yml and the table that was built disagree on anything else, naming the columns.
     """
+    catalogue = read_catalogue(target_dir, prediction)
     with warehouse.connect() as connection:
-        built = set(columns_of(connection, "features", catalogue.model))
+        built = columns_of(connection, "features", catalogue.model)
+    return with_attributes(catalogue, built)
+
+
+def with_attributes(catalogue: FeatureCatalogue, built: dict[str, str]) -> FeatureCatalogue:
+    """Hold the yml against the columns that were built, and add the attributes named at load.
+
+    Parameters
+    ----------
+    built
+        SQL type of each column, in the order of the table.
+
+    Raises
+    ------
+    BuildError
+        Naming the columns that only one of the two has, or an attribute of another type.
+    """
     described = {*catalogue.keys, *catalogue.names}
-    if built != described:
+    attributes = [
+        _attribute(catalogue.model, name, type_)
+        for name, type_ in built.items()
+        if name not in described and _NAMED_AT_LOAD.match(name)
+    ]
+    described |= {attribute.name for attribute in attributes}
+    if built.keys() != described:
         raise BuildError(
-            f"{catalogue.model}: the yml describes {sorted(described - built) or 'nothing'} "
-            f"that the model lacks, and lacks {sorted(built - described) or 'nothing'} "
+            f"{catalogue.model}: the yml describes {sorted(described - built.keys()) or 'nothing'} "
+            f"that the model lacks, and lacks {sorted(built.keys() - described) or 'nothing'} "
             "that it has.",
             f"Make models_sql/features/{catalogue.model}.yml and .sql agree.",
         )
+    return replace(catalogue, features=(*catalogue.features, *attributes))
+
+
+def _attribute(model: str, name: str, type_: str) -> Feature:
+    match = _NAMED_AT_LOAD.match(name)
+    assert match is not None
+    entity, attribute, age = match.groups()
+    if type_ not in _TEXT | _NUMBERS:
+        raise BuildError(
+            f"{model}: {name} is {type_}; an attribute is text or a number.",
+            "Take attributes through the macro attribute_features.",
+        )
+    days = ", as its age in days" if age else ""
+    description = f"Attribute `{attribute}` of the {entity}, named at load{days}."
+    return Feature(name, "categorical" if type_ in _TEXT else "feature", description)
 
 
 def lineage_hashes(warehouse: Warehouse) -> dict[str, str]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from python_ml.ingest.load import load
+from python_ml.ingest.read import ReadOptions
+from python_ml.ingest.sources import ColumnMapping
 from python_ml.pipeline import Pipeline
 from python_ml.predictions import all_predictions
-from tests.time_rules.shops import AS_OF_DATES, HORIZON_DAYS
+from tests.time_rules.shops import AS_OF_DATES, ATTRIBUTES, HORIZON_DAYS
 
 SCHEMAS = (
     "raw",
@@ -33,7 +35,9 @@ def build(pipeline: Pipeline, shop: pd.DataFrame, folder: Path) -> Tables:
             connection.execute(f"drop schema if exists {schema} cascade".encode())
     path = folder / "order_lines.parquet"
     shop.to_parquet(path, index=False)
-    load(pipeline.warehouse, "order_lines", [path])
+    named = [attribute for attribute in ATTRIBUTES if attribute.split(":")[1] in shop]
+    mapping = ColumnMapping.parse([], named)
+    load(pipeline.warehouse, "order_lines", [path], mapping, ReadOptions(date_order="dmy"))
     with pipeline.warehouse.connect() as connection:
         for prediction in all_predictions():
             for day in AS_OF_DATES:

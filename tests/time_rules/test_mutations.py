@@ -21,9 +21,11 @@ from tests.time_rules.builds import Tables, build, difference, rows_until
 from tests.time_rules.shops import CUT, side_by_side, tellings
 
 TIME_RULES = "dbt_project/macros/time_rules.sql"
+CUSTOMERS = "models_sql/staging/order_lines/stg_order_lines__customers.sql"
 LINES = "models_sql/intermediate/int_order_lines.sql"
 ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
+ORDER_HABIT = "models_sql/features/feat_order_habit.sql"
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,20 @@ MUTANTS = (
     Mutant(
         "today's attributes are joined",
         LINES,
-        "and {{ version_known_before('products', add_days('versions.known_on', 1)) }}",
+        "and {{ version_known_before('products', add_days('versions.counts_from', 1)) }}",
         "and products.superseded_on is null",
+    ),
+    Mutant(
+        "today's attributes are features",
+        ORDER_HABIT,
+        "and {{ version_known_before('customers', 'customer_totals.as_of_date') }}",
+        "and customers.superseded_on is null",
+    ),
+    Mutant(
+        "attributes count before they happen",
+        CUSTOMERS,
+        "greatest(known_at, ordered_at) as known_at",
+        "known_at",
     ),
     Mutant(
         "the time of recording is ignored",
