@@ -59,7 +59,9 @@ class Kontor:
 
     def build(self) -> None:
         with self.pipeline.writing():
-            self.pipeline.build(self.pipeline.request(AS_OF), full_refresh=True)
+            self.pipeline.build(
+                self.pipeline.request(AS_OF, only=["order_habit"]), full_refresh=True
+            )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def kontor(make_database: Callable[[], str], tmp_path_factory: pytest.TempPathFa
     shop = Kontor(make_database(), tmp_path_factory.mktemp("kontor"))
     report = shop.pipeline.load("own", schema=SCHEMA)
     assert (report.rejected, report.gone) == (0, 0)
-    shop.pipeline.run(shop.pipeline.request(AS_OF))
+    shop.pipeline.run(shop.pipeline.request(AS_OF, only=["order_habit"]))
     return shop
 
 
@@ -229,7 +231,7 @@ def test_a_forgotten_customer_stays_away_though_the_shop_keeps_them(kontor: Kont
     assert kontor.ask(f'select count(*) from "Kontor"."Kunden" where kundennr = {gone}') == [(1,)]
     again = kontor.pipeline.load("own")
     assert (again.loaded, again.gone) == (0, 0)
-    kontor.pipeline.run(kontor.pipeline.request(AS_OF.replace(day=2)))
+    kontor.pipeline.run(kontor.pipeline.request(AS_OF.replace(day=2), only=["order_habit"]))
     tables = kontor.ask(
         "select table_name from information_schema.columns "
         f"where table_schema = '{OURS}' and column_name = 'customer_id'"
