@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.ingest.load import LoadReport, check_shop, load, shop_source
+from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
 from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
@@ -44,6 +44,7 @@ from python_ml.warehouse.catalogue import (
     lineage_hashes,
 )
 from python_ml.warehouse.dbt import DbtNode, run_dbt
+from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.ledger import Run, Writer, in_force, run_rows, utc_now, write_lock
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
@@ -120,9 +121,10 @@ class Pipeline:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The shop's database; the embedded server is started when none is configured."""
+        layout = Layout(self.settings.warehouse_schema)
         if self.settings.database_url is not None:
-            return Warehouse(self.settings.database_url.get_secret_value())
-        return Warehouse(EmbeddedServer(self.settings.home).ensure_started())
+            return Warehouse(self.settings.database_url.get_secret_value(), layout)
+        return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
 
     def writing(self) -> AbstractContextManager[Writer]:
         """Hold the shop's lock while steps change it."""
@@ -137,20 +139,30 @@ class Pipeline:
         mapping: ColumnMapping | None = None,
         options: ReadOptions | None = None,
         *,
+        schema: str | None = None,
         same_shop: bool = False,
         on_progress: LoadProgress | None = None,
     ) -> LoadReport:
-        """Load a source; ``demo`` makes its own files."""
+        """Load a source: files, or the tables of a schema; ``demo`` makes its own files.
+
+        Without either, the schema that the home was last captured from is captured again.
+        """
         check_shop(self.warehouse, source)
+        if not paths and schema is None and source != DEMO:
+            schema = captured_schema(self.warehouse, source, self.project_dir)
         staging = source
         if source == DEMO:
             staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
             mapping = mapping or DEMO_MAPPING
-        if not paths:
+        if not paths and schema is None:
             raise InputError(
-                f"--source {source} needs files.", "Add --path FILE_OR_FOLDER (may be repeated)."
+                f"--source {source} needs files.",
+                "Add --path FILE_OR_FOLDER (may be repeated), "
+                "or --schema NAME where the tables stand in the same database.",
             )
-        self._say(f"Loading {', '.join(path.name for path in paths)}")
+        if paths and schema is not None:
+            raise InputError("--path and --schema at once.", "Load from files or from a schema.")
+        self._say(f"Loading {schema or ', '.join(path.name for path in paths)}")
         return load(
             self.warehouse,
             source,
@@ -158,10 +170,12 @@ class Pipeline:
             mapping,
             options,
             staging=staging,
+            schema=schema,
             same_shop=same_shop,
             home=self.settings.home,
             reject_threshold=self.settings.reject_threshold,
             on_progress=on_progress,
+            project_dir=self.project_dir,
         )
 
     def _demo_file(self) -> Path:

@@ -21,7 +21,7 @@ from tests.time_rules.builds import Tables, build, difference, rows_until
 from tests.time_rules.shops import CUT, side_by_side, tellings
 
 TIME_RULES = "dbt_project/macros/time_rules.sql"
-VERSIONS = "dbt_project/macros/attribute_versions.sql"
+CUSTOMERS = "models_sql/staging/order_lines/stg_order_lines__customers.sql"
 LINES = "models_sql/intermediate/int_order_lines.sql"
 ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
@@ -96,9 +96,9 @@ MUTANTS = (
     ),
     Mutant(
         "attributes count before they happen",
-        VERSIONS,
-        "cast(greatest(known_at, ordered_at) as date) as known_on",
-        "cast(known_at as date) as known_on",
+        CUSTOMERS,
+        "greatest(known_at, ordered_at) as known_at",
+        "known_at",
     ),
     Mutant(
         "the time of recording is ignored",

@@ -11,6 +11,7 @@ import pytest
 from python_ml.errors import InputError
 from python_ml.ingest.attributes import AttributeKind
 from python_ml.ingest.load import LoadReport, load
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import Attribute, ColumnMapping
 from python_ml.warehouse.postgres import Warehouse
 
@@ -43,7 +44,7 @@ def load_values(
     path = folder / f"{start:%Y%m%d}.csv"
     lines.to_csv(path, index=False)
     mapping = ColumnMapping.parse([], [attribute])
-    return load(warehouse, "order_lines", [path], mapping, **options)
+    return load(warehouse, "order_lines", [path], mapping, ReadOptions(**options))
 
 
 def only(report: LoadReport) -> AttributeKind:
