@@ -10,10 +10,12 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+
+import pyarrow as pa
 
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
@@ -21,13 +23,19 @@ from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load,
 from python_ml.ingest.load import Progress as LoadProgress
 from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
-from python_ml.predictions import Prediction, all_predictions, get_prediction
-from python_ml.reporting.landing import land_training
+from python_ml.predictions import all_predictions, get_prediction
+from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
+from python_ml.reporting.landing import land_pair_training, land_training
+from python_ml.scoring.pairs import score_pairs
 from python_ml.scoring.score import land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
+from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle, save_pair_bundle
+from python_ml.training.pairs.snapshot import Catalogues
+from python_ml.training.pairs.spec import PairSpec
+from python_ml.training.pairs.train import train_pairs
 from python_ml.training.spec import TooSmallError
 from python_ml.warehouse.catalogue import (
     FeatureCatalogue,
@@ -44,6 +52,8 @@ from python_ml.warehouse.server import EmbeddedServer
 log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
+
+AnyBundle = Bundle | PairBundle
 
 CUSTOMERS = "customers"
 """The customer summary is published beside the predictions, under this name."""
@@ -268,7 +278,7 @@ class Pipeline:
 
     # -- train -------------------------------------------------------------------------------
 
-    def train(self, request: Request, name: str, *, retrain: bool = False) -> Bundle:
+    def train(self, request: Request, name: str, *, retrain: bool = False) -> AnyBundle:
         """Train one prediction on what was known at the as-of date, and keep the bundle.
 
         With the same features, input and settings as before, the bundle made then is used.
@@ -282,7 +292,21 @@ class Pipeline:
         horizon_days = request.horizon_days[name]
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
         if not retrain and (folder / "bundle.json").exists():
-            return load_bundle(folder)
+            return _load(prediction, folder)
+        # its figures are in the warehouse before the bundle counts as there
+        draft = folder.with_name(f".{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(prediction, PairPrediction):
+            self._train_pairs(request, prediction, draft)
+        else:
+            self._train_rows(request, prediction, draft)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        return _load(prediction, folder)
+
+    def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
+        """Train a prediction of entities into a folder, and land what was measured."""
+        name, horizon_days = prediction.name, request.horizon_days[prediction.name]
         catalogue = self._catalogue(name)
         spec = prediction.spec(horizon_days)
         frame = read_training_frame(
@@ -310,16 +334,50 @@ class Pipeline:
             newest=newest if len(newest) else None,
             on_step=self._say,
         )
-        # its figures are in the warehouse before the bundle counts as there
-        draft = folder.with_name(f".{folder.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
         bundle_id = save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
         land_training(self.warehouse, name, bundle_id, result)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-        return load_bundle(folder)
 
-    def _bundle_dir(self, prediction: Prediction, as_of: date, horizon_days: int) -> Path:
+    def _train_pairs(self, request: Request, prediction: PairPrediction, draft: Path) -> None:
+        """Train a prediction of pairs into a folder, and land what was measured."""
+        name, horizon_days = prediction.name, request.horizon_days[prediction.name]
+        spec = self._pair_spec(prediction)
+        results = train_pairs(
+            self.warehouse,
+            prediction,
+            self._catalogues(name),
+            spec,
+            as_of=request.as_of,
+            horizon_days=horizon_days,
+            seed=self.settings.seed,
+            threads=self.settings.threads,
+            say=self._say,
+        )
+        bundle_id = save_pair_bundle(
+            results,
+            draft,
+            prediction=name,
+            as_of=request.as_of,
+            horizon_days=horizon_days,
+            seed=self.settings.seed,
+            feature_hash=feature_hash(self.warehouse, name),
+            candidates=spec.candidates,
+            most_items=spec.most_items,
+        )
+        land_pair_training(self.warehouse, name, bundle_id, results)
+
+    def _pair_spec(self, prediction: PairPrediction) -> PairSpec:
+        effort = "quick" if self.is_demo() else "normal"
+        return replace(prediction.efforts[effort], candidates=self.settings.candidates)
+
+    def is_demo(self) -> bool:
+        """Whether the home holds the demo shop."""
+        held = shop_source(self.warehouse)
+        return held is not None and held[0] == DEMO
+
+    def _catalogues(self, name: str) -> Catalogues:
+        return Catalogues(self._catalogue(name), self._catalogue(f"{name}_customers"))
+
+    def _bundle_dir(self, prediction: AnyPrediction, as_of: date, horizon_days: int) -> Path:
         key = run_id(
             prediction.name,
             as_of,
@@ -339,7 +397,7 @@ class Pipeline:
             ).fetchone()
         return f"{row[0]}:{row[1]}" if row else "0:0"
 
-    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> Bundle:
+    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> AnyBundle:
         """The newest bundle of a prediction that fits the features as they are now.
 
         Raises
@@ -363,7 +421,7 @@ class Pipeline:
         )
         current = feature_hash(self.warehouse, name)
         for folder in newest_first:
-            bundle = load_bundle(folder)
+            bundle = _load(get_prediction(name), folder)
             if bundle.feature_hash == current:
                 return bundle
         raise StaleModelError(
@@ -374,7 +432,7 @@ class Pipeline:
 
     # -- score -------------------------------------------------------------------------------
 
-    def score(self, request: Request, name: str, bundle: Bundle) -> Outcome:
+    def score(self, request: Request, name: str, bundle: AnyBundle) -> Outcome:
         """Score one prediction at the as-of date and land the scores.
 
         Raises
@@ -382,8 +440,6 @@ class Pipeline:
         StaleModelError
             When the features have changed since the bundle was trained.
         """
-        prediction = get_prediction(name)
-        catalogue = self._catalogue(name)
         current = feature_hash(self.warehouse, name)
         if bundle.feature_hash != current:
             raise StaleModelError(
@@ -398,14 +454,7 @@ class Pipeline:
         if known_rows is not None:
             return _scored(name, identity, known_rows, bundle)
         self._say(f"Scoring {name} as of {request.as_of}")
-        scores = score(
-            self.warehouse,
-            prediction,
-            catalogue,
-            bundle,
-            request.as_of,
-            label_known_at=self._label_known_at(name, request.as_of, horizon_days),
-        )
+        scores = self._scores(request, name, bundle)
         run = Run(
             identity,
             name,
@@ -419,6 +468,29 @@ class Pipeline:
         )
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
+
+    def _scores(self, request: Request, name: str, bundle: AnyBundle) -> pa.Table:
+        prediction = get_prediction(name)
+        label_known_at = self._label_known_at(name, request.as_of, request.horizon_days[name])
+        if isinstance(prediction, PairPrediction) and isinstance(bundle, PairBundle):
+            return score_pairs(
+                self.warehouse,
+                prediction,
+                self._catalogues(name),
+                bundle,
+                request.as_of,
+                most_products=self.settings.products_per_customer,
+                label_known_at=label_known_at,
+            )
+        assert isinstance(prediction, Prediction) and isinstance(bundle, Bundle)
+        return score(
+            self.warehouse,
+            prediction,
+            self._catalogue(name),
+            bundle,
+            request.as_of,
+            label_known_at=label_known_at,
+        )
 
     def summarise_customers(self, request: Request) -> Outcome:
         """Register the customer summary of the as-of date; dbt fills it from the features."""
@@ -531,7 +603,12 @@ class Pipeline:
         return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
 
 
-def _scored(name: str, identity: str, rows: int, bundle: Bundle) -> Outcome:
+def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
+    of_pairs = isinstance(prediction, PairPrediction)
+    return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
+
+
+def _scored(name: str, identity: str, rows: int, bundle: AnyBundle) -> Outcome:
     return Outcome(name, identity, rows, bundle.recipe, bundle.bundle_id, bundle.horizon_days)
 
 

@@ -55,6 +55,18 @@ class Settings(BaseSettings):
         le=64,
         description="Threads for dbt and training.",
     )
+    candidates: int = Field(
+        default=200,
+        ge=10,
+        le=2000,
+        description="Items per customer that purchase potential looks at.",
+    )
+    products_per_customer: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="Products per customer that purchase potential publishes.",
+    )
     reject_threshold: float = Field(
         default=0.05,
         ge=0,

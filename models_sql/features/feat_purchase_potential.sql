@@ -2,6 +2,9 @@
 
 {%- set windows = [7, 14, 30, 90, 180, 365] %}
 {%- set half_lives = [14, 45] %}
+{%- set attributes = attribute_features(
+    ref('int_products'), 'product_versions', 'as_of_dates.as_of_date'
+) %}
 
 with as_of_dates as (
 
@@ -27,6 +30,9 @@ products as (
         as_of_dates.as_of_date,
         'product' as item_level,
         product_versions.product_id as item_id,
+        {%- for attribute in attributes %}
+        {{ attribute.sql }} as {{ attribute.name }},
+        {%- endfor %}
         product_versions.category
     from as_of_dates
     inner join product_versions
@@ -40,6 +46,9 @@ categories as (
         as_of_date,
         'category' as item_level,
         category as item_id,
+        {%- for attribute in attributes %}
+        cast(null as {{ attribute.type }}) as {{ attribute.name }},
+        {%- endfor %}
         category
     from products
     where category is not null
@@ -115,6 +124,9 @@ item_facts as (
         items.item_id,
         items.as_of_date,
         items.category,
+        {%- for attribute in attributes %}
+        items.{{ attribute.name }},
+        {%- endfor %}
         item_sales.days_since_last,
         item_sales.days_since_first,
         coalesce(item_sales.orders_total, 0) as orders_total,
@@ -195,6 +207,13 @@ final as (
 
         -- category
         category as category_name
+
+        {%- for attribute in attributes %}
+        {{- ',
+
+        -- attribute' if loop.first else ',' }}
+        {{ attribute.name }}
+        {%- endfor %}
     from price_ranks
 
 )

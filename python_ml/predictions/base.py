@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.spec import PredictionSpec
 
 
@@ -51,7 +52,7 @@ class PairPrediction:
     """A prediction over pairs of customer and item, which are put together from three sides.
 
     ``feat_<name>`` holds what is known of items, ``feat_<name>_customers`` what is known of
-    customers, and first-stage models fitted on ``int_interactions`` say how well the two go together.
+    customers, and first-stage models fitted on ``int_interactions`` say how they go together.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ class PairPrediction:
         Whose rows stay together in folds and in the bootstrap: the customer.
     horizon_days
         Length of the window it looks at, unless the user says otherwise.
+    efforts
+        How much is looked at, by the name of the effort.
     """
 
     name: str
@@ -72,9 +75,10 @@ class PairPrediction:
     entity_columns: tuple[str, ...]
     group_column: str
     horizon_days: int
+    efforts: Mapping[str, PairSpec]
 
     @property
-    def items_table(self) -> str:
+    def features_table(self) -> str:
         """Where dbt puts the features of items."""
         return f"features.feat_{self.name}"
 

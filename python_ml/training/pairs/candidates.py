@@ -52,9 +52,7 @@ class Pairs:
         return len(self.customer)
 
 
-def candidate_pairs(
-    snapshot: Snapshot, rows: Positions, most: int
-) -> Iterator[Pairs]:
+def candidate_pairs(snapshot: Snapshot, rows: Positions, most: int) -> Iterator[Pairs]:
     """Yield the candidates of these customers, a bounded number of customers at a time.
 
     Parameters
@@ -91,9 +89,7 @@ def _pairs(snapshot: Snapshot, groups: _Groups, rows: Positions, most: int) -> P
     bought = np.asarray(snapshot.bought[rows].todense(), dtype=np.float32)
     owned = np.asarray(snapshot.owned[rows].todense()) > 0
     scores = snapshot.scores(rows)
-    affinities = {
-        _short(name): groups.affinity(bought, name) for name in groups.codes
-    }
+    affinities = {_short(name): groups.affinity(bought, name) for name in groups.codes}
     signals = {**scores, **_popular(snapshot, len(rows)), **_in_taste(snapshot, affinities)}
     ranks = {name: _ranks(values, owned, most) for name, values in signals.items()}
     reach = np.minimum.reduce(list(ranks.values()))
@@ -176,9 +172,7 @@ def _ranks(values: Matrix, owned: npt.NDArray[np.bool_], most: int) -> npt.NDArr
     return ranks
 
 
-def _taste(
-    customers: pd.DataFrame, items: pd.DataFrame
-) -> dict[str, npt.NDArray[np.generic]]:
+def _taste(customers: pd.DataFrame, items: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
     """Return how far the item lies from what the customer usually buys."""
     price = np.log1p(items["product_mean_price"].to_numpy(np.float64))
     away = price - customers["product_mean_log_price"].to_numpy(np.float64)

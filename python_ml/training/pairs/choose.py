@@ -28,7 +28,7 @@ from python_ml.training.pairs.measure import (
     ranking_scores,
 )
 from python_ml.training.pairs.snapshot import Snapshot
-from python_ml.training.recipes import Ease, EasePopular, ItemToItem, Popular, Ranker
+from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.recipes.base import FittedModel, Recipe, to_logit, to_probability
 from python_ml.training.spec import TooSmallError
 from python_ml.training.splits import stable_hash
@@ -38,42 +38,6 @@ RANKING_METRICS = ("ndcg_at_10", "recall_at_10")
 SWEEP = (25, 50, 100, 200, 400)
 ROWS_EXPLAINED = 2_000
 TEST_SHARE = 0.25
-
-
-@dataclass(frozen=True)
-class PairSpec:
-    """How much is looked at.
-
-    Parameters
-    ----------
-    recipes
-        What may be published, simplest first.
-    min_gain
-        NDCG@10 on an earlier date that a less simple recipe must win.
-    candidates
-        Per customer, when training and when scoring.
-    customers_per_date, test_customers
-        Sampled at each training date, and at the dates that measure.
-    negatives_share
-        Share of the pairs that came to nothing that training sees; the prior is put back.
-    train_dates
-        As-of dates behind one model, the latest ones.
-    most_items
-        Items with collaborative scores.
-    pairs_measured
-        Rows behind log-loss and calibration.
-    """
-
-    recipes: tuple[Recipe, ...] = (Popular(), ItemToItem(), Ease(), EasePopular(), Ranker())
-    min_gain: float = 0.001
-    candidates: int = 200
-    customers_per_date: int = 3_000
-    test_customers: int = 6_000
-    negatives_share: float = 0.3
-    train_dates: int = 4
-    most_items: int = 4_000
-    pairs_measured: int = 100_000
-    bootstrap_rounds: int = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +202,9 @@ class PairTrainer:
         names = [recipe.name for recipe in self.spec.recipes if recipe.name in fitted]
         known = {name: choosing[name] for name in names if choosing and name in choosing}
         if not known:
-            return names[-1], "no earlier date: the richest recipe that the shop is large enough for"
+            return names[
+                -1
+            ], "no earlier date: the richest recipe that the shop is large enough for"
         best = max(known.values())
         chosen = next(n for n in names if known.get(n, -1.0) > best - self.spec.min_gain)
         return chosen, "an earlier date"
@@ -338,7 +304,9 @@ class PairTrainer:
     # -- measuring ---------------------------------------------------------------------------
 
     def _sweep(self) -> tuple[int, ...]:
-        return tuple(sorted({n for n in SWEEP if n < self.spec.candidates} | {self.spec.candidates}))
+        return tuple(
+            sorted({n for n in SWEEP if n < self.spec.candidates} | {self.spec.candidates})
+        )
 
     def _scores(self, model: FittedModel, test: Sampled) -> RankingScores:
         probability = model.predict(test.frame.features, self.horizon_days)
@@ -418,8 +386,8 @@ def _some(snapshot: Snapshot, most: int) -> npt.NDArray[np.int64]:
 
 
 def _true_pairs(snapshot: Snapshot, truth: pd.DataFrame) -> npt.NDArray[np.int64]:
-    customer = pd.Index(snapshot.customers).get_indexer(truth["customer_id"])
-    item = pd.Index(snapshot.items).get_indexer(truth["item_id"])
+    customer = pd.Index(snapshot.customers).get_indexer(pd.Index(truth["customer_id"]))
+    item = pd.Index(snapshot.items).get_indexer(pd.Index(truth["item_id"]))
     known = (customer >= 0) & (item >= 0)
     return np.unique(customer[known].astype(np.int64) * len(snapshot.items) + item[known])
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from python_ml.predictions.base import PairPrediction
 from python_ml.training.frame import DayArray
-from python_ml.training.pairs.first_stage import FirstStage
 from python_ml.training.pairs.interactions import (
     Interactions,
     customer_sample,
@@ -41,11 +40,10 @@ class PairShop:
     as_of: date
     most_items: int
     _sampled: Interactions | None = field(default=None, repr=False)
-    _stages: dict[date, FirstStage] = field(default_factory=dict, repr=False)
 
     def snapshot(self, as_of: date) -> Snapshot:
         """Return a date's snapshot of the customers that models are fitted on."""
-        made = make_snapshot(
+        return make_snapshot(
             self.warehouse,
             self.prediction,
             self.catalogues,
@@ -55,7 +53,6 @@ class PairShop:
             customers=self._sample(),
             most_items=self.most_items,
         )
-        return made
 
     def parts(self) -> Iterator[Snapshot]:
         """Yield snapshots of everybody at the latest date, a bounded number of them at a time."""
@@ -92,26 +89,28 @@ class PairShop:
 
     def items(self) -> int:
         """Return how many items of this level are known at the latest date."""
-        return self._count(self.prediction.items_table, f"item_level = '{self.level}'")
+        return self._count(self.prediction.features_table, f"item_level = '{self.level}'")
 
     def truth(self, as_of: date, horizon_days: int) -> pd.DataFrame:
         """Return the pairs of a date that came true: ``customer_id``, ``item_id``."""
-        return self.warehouse.read(
+        table = self.warehouse.read(
             f"select customer_id, item_id from {self.prediction.labels_table} "  # noqa: S608 - ours
-            "where item_level = $1 and as_of_date = $2 and horizon_days = $3 and label_known_at <= $4",
+            "where item_level = $1 and as_of_date = $2 and horizon_days = $3 "
+            "and label_known_at <= $4",
             [self.level, as_of, horizon_days, self.as_of],
-        ).to_pandas()
+        )
+        return pd.DataFrame(table.to_pandas())
 
     def matured_dates(self, horizon_days: int) -> tuple[DayArray, DayArray]:
         """Return as-of dates whose windows had closed, and the day from which each was known.
 
-        A window without a single new purchase has no rows; so dates come from the calendar and
-        the shop's own reach, not from the labels.
+        A window without a single new purchase by anybody teaches nothing and is left out.
         """
         table = self.warehouse.read(
             "select dates.as_of_date, dates.label_known_at "  # noqa: S608 - ours
             "from intermediate.int_as_of_dates as dates "
-            "where dates.prediction = $1 and dates.horizon_days = $2 and dates.label_known_at <= $3 "
+            "where dates.prediction = $1 and dates.horizon_days = $2 "
+            "and dates.label_known_at <= $3 "
             f"and dates.as_of_date in (select as_of_date from {self.prediction.labels_table} "
             "where item_level = $4 and horizon_days = $2) order by dates.as_of_date",
             [self.prediction.name, horizon_days, self.as_of, self.level],

@@ -89,7 +89,7 @@ def make_snapshot(
         Models already fitted at this very date, where the customers come in several parts.
     """
     items = warehouse.read(
-        f"select item_id, {', '.join(catalogues.items.names)} from {prediction.items_table} "  # noqa: S608
+        f"select item_id, {', '.join(catalogues.items.names)} from {prediction.features_table} "  # noqa: S608
         'where as_of_date = $1 and item_level = $2 order by item_id collate "C"',
         [as_of, level],
     )
@@ -116,9 +116,7 @@ def make_snapshot(
         )
 
     if stage is None:
-        stage = fit_first_stage(
-            weights(LONG_DAYS, everyone, len(everyone)), most_items=most_items
-        )
+        stage = fit_first_stage(weights(LONG_DAYS, everyone, len(everyone)), most_items=most_items)
     return Snapshot(
         level=level,
         as_of=as_of,

@@ -12,6 +12,7 @@ import pandas as pd
 
 from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, IntArray, TrainingFrame
+from python_ml.training.levels import Levels
 from python_ml.training.recipes.base import (
     FittedModel,
     Minimum,
@@ -104,7 +105,7 @@ class RankerModel(FittedModel):
         """Return LightGBM's own texts, and the rest as JSON."""
         content = {
             "columns": list(self.encoding.columns),
-            "levels": {name: list(levels) for name, levels in self.encoding.levels.items()},
+            "levels": {name: lists.to_dict() for name, lists in self.encoding.levels.items()},
             "intercept": self.intercept,
             "weights": dict(self.weights),
             "trees": self.trees,
@@ -121,11 +122,13 @@ class RankerModel(FittedModel):
         missing = [name for name in map(_forest_file, FORESTS) if name not in files]
         if missing:
             raise BundleError(f"{missing[0]} is missing from the bundle.", "Train again.")
-        levels = {name: tuple(names) for name, names in content["levels"].items()}
+        levels = {
+            name: Levels(tuple(lists["learned"]), tuple(lists["pooled"]))
+            for name, lists in content["levels"].items()
+        }
         return cls(
             forests={
-                name: lgb.Booster(model_str=files[_forest_file(name)].decode())
-                for name in FORESTS
+                name: lgb.Booster(model_str=files[_forest_file(name)].decode()) for name in FORESTS
             },
             encoding=Encoding(tuple(content["columns"]), levels),
             intercept=float(content["intercept"]),
@@ -259,4 +262,4 @@ def _sizes_of_groups(frame: TrainingFrame) -> IntArray:
             (frame.entity[1:] != frame.entity[:-1]) | (frame.as_of[1:] != frame.as_of[:-1]),
         ]
     )
-    return np.diff(np.r_[starts, len(frame)]).astype(np.int64)
+    return np.asarray(np.diff(np.r_[starts, len(frame)]), dtype=np.int64)
