@@ -26,7 +26,9 @@ def load_values(
     folder: Path,
     values: list[Any],
     attribute: str = "customer:mark",
-    **options: Any,
+    *,
+    date_order: str | None = None,
+    same_shop: bool = False,
 ) -> LoadReport:
     """Load a shop with one order line per value of an attribute."""
     column = Attribute.parse(attribute).origin
@@ -44,7 +46,8 @@ def load_values(
     path = folder / f"{start:%Y%m%d}.csv"
     lines.to_csv(path, index=False)
     mapping = ColumnMapping.parse([], [attribute])
-    return load(warehouse, "order_lines", [path], mapping, ReadOptions(**options))
+    options = ReadOptions(date_order=date_order)
+    return load(warehouse, "order_lines", [path], mapping, options, same_shop=same_shop)
 
 
 def only(report: LoadReport) -> AttributeKind:
