@@ -10,25 +10,33 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
+
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.ingest.load import LoadReport, check_shop, load, shop_source
+from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
 from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
-from python_ml.predictions import Prediction, all_predictions, get_prediction
-from python_ml.reporting.landing import land_training
+from python_ml.predictions import all_predictions, get_prediction
+from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
+from python_ml.reporting.landing import land_pair_training, land_training
 from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
+from python_ml.scoring.pairs import score_pairs
 from python_ml.scoring.score import land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
+from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle, save_pair_bundle
+from python_ml.training.pairs.snapshot import Catalogues
+from python_ml.training.pairs.spec import PairSpec
+from python_ml.training.pairs.train import train_pairs
 from python_ml.training.spec import TooSmallError
 from python_ml.warehouse.catalogue import (
     FeatureCatalogue,
@@ -37,6 +45,7 @@ from python_ml.warehouse.catalogue import (
     lineage_hashes,
 )
 from python_ml.warehouse.dbt import DbtNode, run_dbt
+from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.ledger import Run, Writer, in_force, run_rows, utc_now, write_lock
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
@@ -44,6 +53,8 @@ from python_ml.warehouse.server import EmbeddedServer
 log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
+
+AnyBundle = Bundle | PairBundle
 
 CUSTOMERS = "customers"
 """The customer summary is published beside the predictions, under this name."""
@@ -111,9 +122,10 @@ class Pipeline:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The shop's database; the embedded server is started when none is configured."""
+        layout = Layout(self.settings.warehouse_schema)
         if self.settings.database_url is not None:
-            return Warehouse(self.settings.database_url.get_secret_value())
-        return Warehouse(EmbeddedServer(self.settings.home).ensure_started())
+            return Warehouse(self.settings.database_url.get_secret_value(), layout)
+        return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
 
     def writing(self) -> AbstractContextManager[Writer]:
         """Hold the shop's lock while steps change it."""
@@ -128,20 +140,30 @@ class Pipeline:
         mapping: ColumnMapping | None = None,
         options: ReadOptions | None = None,
         *,
+        schema: str | None = None,
         same_shop: bool = False,
         on_progress: LoadProgress | None = None,
     ) -> LoadReport:
-        """Load a source; ``demo`` makes its own files."""
+        """Load a source: files, or the tables of a schema; ``demo`` makes its own files.
+
+        Without either, the schema that the home was last captured from is captured again.
+        """
         check_shop(self.warehouse, source)
+        if not paths and schema is None and source != DEMO:
+            schema = captured_schema(self.warehouse, source, self.project_dir)
         staging = source
         if source == DEMO:
             staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
             mapping = mapping or DEMO_MAPPING
-        if not paths:
+        if not paths and schema is None:
             raise InputError(
-                f"--source {source} needs files.", "Add --path FILE_OR_FOLDER (may be repeated)."
+                f"--source {source} needs files.",
+                "Add --path FILE_OR_FOLDER (may be repeated), "
+                "or --schema NAME where the tables stand in the same database.",
             )
-        self._say(f"Loading {', '.join(path.name for path in paths)}")
+        if paths and schema is not None:
+            raise InputError("--path and --schema at once.", "Load from files or from a schema.")
+        self._say(f"Loading {schema or ', '.join(path.name for path in paths)}")
         return load(
             self.warehouse,
             source,
@@ -149,10 +171,12 @@ class Pipeline:
             mapping,
             options,
             staging=staging,
+            schema=schema,
             same_shop=same_shop,
             home=self.settings.home,
             reject_threshold=self.settings.reject_threshold,
             on_progress=on_progress,
+            project_dir=self.project_dir,
         )
 
     def _demo_file(self) -> Path:
@@ -256,7 +280,7 @@ class Pipeline:
 
     # -- train -------------------------------------------------------------------------------
 
-    def train(self, request: Request, name: str, *, retrain: bool = False) -> Bundle:
+    def train(self, request: Request, name: str, *, retrain: bool = False) -> AnyBundle:
         """Train one prediction on what was known at the as-of date, and keep the bundle.
 
         With the same features, input and settings as before, the bundle made then is used.
@@ -270,7 +294,21 @@ class Pipeline:
         horizon_days = request.horizon_days[name]
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
         if not retrain and (folder / "bundle.json").exists():
-            return load_bundle(folder)
+            return _load(prediction, folder)
+        # its figures are in the warehouse before the bundle counts as there
+        draft = folder.with_name(f".{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(prediction, PairPrediction):
+            self._train_pairs(request, prediction, draft)
+        else:
+            self._train_rows(request, prediction, draft)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        return _load(prediction, folder)
+
+    def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
+        """Train a prediction of entities into a folder, and land what was measured."""
+        name, horizon_days = prediction.name, request.horizon_days[prediction.name]
         catalogue = self._catalogue(name)
         spec = prediction.spec(horizon_days)
         frame = read_training_frame(
@@ -306,16 +344,50 @@ class Pipeline:
             newest=newest if len(newest) else None,
             on_step=self._say,
         )
-        # its figures are in the warehouse before the bundle counts as there
-        draft = folder.with_name(f".{folder.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
         bundle_id = save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
         land_training(self.warehouse, name, bundle_id, result)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-        return load_bundle(folder)
 
-    def _bundle_dir(self, prediction: Prediction, as_of: date, horizon_days: int) -> Path:
+    def _train_pairs(self, request: Request, prediction: PairPrediction, draft: Path) -> None:
+        """Train a prediction of pairs into a folder, and land what was measured."""
+        name, horizon_days = prediction.name, request.horizon_days[prediction.name]
+        spec = self._pair_spec(prediction)
+        results = train_pairs(
+            self.warehouse,
+            prediction,
+            self._catalogues(name),
+            spec,
+            as_of=request.as_of,
+            horizon_days=horizon_days,
+            seed=self.settings.seed,
+            threads=self.settings.threads,
+            say=self._say,
+        )
+        bundle_id = save_pair_bundle(
+            results,
+            draft,
+            prediction=name,
+            as_of=request.as_of,
+            horizon_days=horizon_days,
+            seed=self.settings.seed,
+            feature_hash=feature_hash(self.warehouse, name),
+            candidates=spec.candidates,
+            most_items=spec.most_items,
+        )
+        land_pair_training(self.warehouse, name, bundle_id, results)
+
+    def _pair_spec(self, prediction: PairPrediction) -> PairSpec:
+        effort = "quick" if self.is_demo() else "normal"
+        return replace(prediction.efforts[effort], candidates=self.settings.candidates)
+
+    def is_demo(self) -> bool:
+        """Whether the home holds the demo shop."""
+        held = shop_source(self.warehouse)
+        return held is not None and held[0] == DEMO
+
+    def _catalogues(self, name: str) -> Catalogues:
+        return Catalogues(self._catalogue(name), self._catalogue(f"{name}_customers"))
+
+    def _bundle_dir(self, prediction: AnyPrediction, as_of: date, horizon_days: int) -> Path:
         key = run_id(
             prediction.name,
             as_of,
@@ -335,7 +407,7 @@ class Pipeline:
             ).fetchone()
         return f"{row[0]}:{row[1]}" if row else "0:0"
 
-    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> Bundle:
+    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> AnyBundle:
         """The newest bundle of a prediction that fits the features as they are now.
 
         Raises
@@ -359,7 +431,7 @@ class Pipeline:
         )
         current = feature_hash(self.warehouse, name)
         for folder in newest_first:
-            bundle = load_bundle(folder)
+            bundle = _load(get_prediction(name), folder)
             if bundle.feature_hash == current:
                 return bundle
         raise StaleModelError(
@@ -370,7 +442,7 @@ class Pipeline:
 
     # -- score -------------------------------------------------------------------------------
 
-    def score(self, request: Request, name: str, bundle: Bundle) -> Outcome:
+    def score(self, request: Request, name: str, bundle: AnyBundle) -> Outcome:
         """Score one prediction at the as-of date and land the scores.
 
         Raises
@@ -378,8 +450,6 @@ class Pipeline:
         StaleModelError
             When the features have changed since the bundle was trained.
         """
-        prediction = get_prediction(name)
-        catalogue = self._catalogue(name)
         current = feature_hash(self.warehouse, name)
         if bundle.feature_hash != current:
             raise StaleModelError(
@@ -394,14 +464,7 @@ class Pipeline:
         if known_rows is not None:
             return _scored(name, identity, known_rows, bundle)
         self._say(f"Scoring {name} as of {request.as_of}")
-        scores = score(
-            self.warehouse,
-            prediction,
-            catalogue,
-            bundle,
-            request.as_of,
-            label_known_at=self._label_known_at(name, request.as_of, horizon_days),
-        )
+        scores = self._scores(request, name, bundle)
         run = Run(
             identity,
             name,
@@ -425,11 +488,12 @@ class Pipeline:
             When the prediction is not one of order lines, or the file does not fit the home.
         """
         prediction = get_prediction(name)
-        if prediction.open_rows is None:
+        if not isinstance(prediction, Prediction) or prediction.open_rows is None:
             raise InputError(
                 f"{name} does not speak of order lines.", "Leave out --lines, or name return_risk."
             )
         bundle = self.newest_bundle(name, request.as_of, request.horizon_days[name])
+        assert isinstance(bundle, Bundle)
         self._say(f"Scoring {new_lines.path.name} with what was known at {request.as_of}")
         return score_new_lines(
             self.settings,
@@ -442,6 +506,29 @@ class Pipeline:
             as_of=request.as_of,
             project_dir=self.project_dir,
             on_line=self._show,
+        )
+
+    def _scores(self, request: Request, name: str, bundle: AnyBundle) -> pa.Table:
+        prediction = get_prediction(name)
+        label_known_at = self._label_known_at(name, request.as_of, request.horizon_days[name])
+        if isinstance(prediction, PairPrediction) and isinstance(bundle, PairBundle):
+            return score_pairs(
+                self.warehouse,
+                prediction,
+                self._catalogues(name),
+                bundle,
+                request.as_of,
+                most_products=self.settings.products_per_customer,
+                label_known_at=label_known_at,
+            )
+        assert isinstance(prediction, Prediction) and isinstance(bundle, Bundle)
+        return score(
+            self.warehouse,
+            prediction,
+            self._catalogue(name),
+            bundle,
+            request.as_of,
+            label_known_at=label_known_at,
         )
 
     def summarise_customers(self, request: Request) -> Outcome:
@@ -555,7 +642,12 @@ class Pipeline:
         return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
 
 
-def _scored(name: str, identity: str, rows: int, bundle: Bundle) -> Outcome:
+def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
+    of_pairs = isinstance(prediction, PairPrediction)
+    return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
+
+
+def _scored(name: str, identity: str, rows: int, bundle: AnyBundle) -> Outcome:
     return Outcome(name, identity, rows, bundle.recipe, bundle.bundle_id, bundle.horizon_days)
 
 

@@ -1,6 +1,7 @@
 {#-
     Versions of an entity's attributes, found on the rows that carry them: one row each time a value
-    changed, at day grain, with the days from which and until which it held.
+    changed, at day grain, with the days from which and until which it held. `known_at` of the rows is
+    never earlier than what they speak of happened: staging sees to it.
 -#}
 {% macro attribute_versions(relation, key, columns) -%}
     with daily as (

@@ -46,10 +46,14 @@
 
 {% macro create_landing_tables() -%}
     {%- if execute -%}
-        {%- do adapter.create_schema(api.Relation.create(database=target.database, schema='predictions')) -%}
+        {%- set landing = placed('predictions', 'runs') -%}
+        {#- `if not exists` would ask for the right to create schemas even where it is there -#}
+        {%- if not adapter.check_schema_exists(target.database, landing.schema) -%}
+            {%- do adapter.create_schema(landing) -%}
+        {%- endif -%}
         {%- for name, columns in landing_tables().items() -%}
             {%- set definition -%}
-                create table if not exists predictions.{{ name }} (
+                create table if not exists {{ placed('predictions', name) }} (
                     {%- for column, type in columns %}
                     {{ column }} {{ type }}{{ ',' if not loop.last }}
                     {%- endfor %}

@@ -1,7 +1,8 @@
 {#-
     A feature whose logic changed must not keep old rows. The lineage hash of a model covers its own
-    SQL, that of all its ancestors, the project's macros and variables. It is recorded when the model is built;
-    when it differs from what was recorded, the model is rebuilt whole.
+    SQL, that of all its ancestors, the project's macros and variables, and the kinds of the shop's
+    attributes. It is recorded when the model is built; when it differs from what was recorded, the
+    model is rebuilt whole.
 -#}
 {% macro lineage_hash(unique_id) -%}
     {%- set pending = [unique_id] -%}
@@ -18,6 +19,7 @@
         env_var('SMARTRETAIL_MACROS_HASH', ''), shop_source(),
         var('label_grace_days') | string, var('return_window_days') | string,
         return_label(), var('proxy_discount') | string,
+        attribute_kinds() | string,
     ] -%}
     {%- for name, checksum in seen | dictsort -%}
         {%- do parts.append(name ~ '=' ~ checksum) -%}
@@ -25,11 +27,17 @@
     {{ return(local_md5(parts | join('\n'))) }}
 {%- endmacro %}
 
-{#- The hash with which a model of this target was last built, or none. -#}
-{% macro recorded_lineage_hash(relation) -%}
+{#- The schema under which a model is recorded: its layer, even where all stand in one schema. -#}
+{% macro recorded_schema() -%}
+    {{ return(config.get('schema') if target.name == 'prod' and one_schema() else this.schema) }}
+{%- endmacro %}
+
+{#- The hash with which the model being built was last built for this target, or none. -#}
+{% macro recorded_lineage_hash() -%}
     {%- set found = run_query(
-        "select feature_hash from predictions.feature_builds where schema_name = '" ~ relation.schema
-        ~ "' and model_name = '" ~ relation.identifier ~ "' order by built_at desc limit 1"
+        "select feature_hash from " ~ placed('predictions', 'feature_builds')
+        ~ " where schema_name = '" ~ recorded_schema() ~ "' and model_name = '" ~ model.name
+        ~ "' order by built_at desc limit 1"
     ) -%}
     {{ return(found.rows[0][0] if found and found.rows | length else none) }}
 {%- endmacro %}
@@ -38,9 +46,9 @@
 {% macro record_lineage_hash() -%}
     {%- if execute -%}
         {%- set hash = lineage_hash(model.unique_id) -%}
-        {%- if hash != recorded_lineage_hash(this) -%}
-            insert into predictions.feature_builds
-            values ('{{ this.schema }}', '{{ this.identifier }}', '{{ hash }}', {{ utc_now() }})
+        {%- if hash != recorded_lineage_hash() -%}
+            insert into {{ placed('predictions', 'feature_builds') }}
+            values ('{{ recorded_schema() }}', '{{ model.name }}', '{{ hash }}', {{ utc_now() }})
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -74,7 +82,7 @@
         {{ return(true) }}
     {%- endif -%}
     {%- if execute and ('feature' in config.get('tags', []) or 'label' in config.get('tags', [])) -%}
-        {%- set recorded = recorded_lineage_hash(this) -%}
+        {%- set recorded = recorded_lineage_hash() -%}
         {%- if recorded is not none and recorded != lineage_hash(model.unique_id) -%}
             {{ return(true) }}
         {%- endif -%}

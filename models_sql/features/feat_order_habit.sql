@@ -5,6 +5,9 @@
 {%- set seasons = {
     1: 'december_to_february', 2: 'march_to_may', 3: 'june_to_august', 4: 'september_to_november',
 } %}
+{%- set attributes = attribute_features(
+    ref('int_customers'), 'customers', 'customer_totals.as_of_date'
+) %}
 
 with as_of_dates as (
 
@@ -22,6 +25,12 @@ orders as (
 variety as (
 
     select * from {{ ref('int_customer_variety') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('int_customers') }}
 
 ),
 
@@ -149,8 +158,15 @@ customer_facts as (
     select
         customer_totals.*,
         customer_variety.products,
+        {%- for attribute in attributes %}
+        {{ attribute.sql }} as {{ attribute.name }},
+        {%- endfor %}
         customer_variety.categories
     from customer_totals
+    left join customers
+        on
+            customer_totals.customer_id = customers.customer_id
+            and {{ version_known_before('customers', 'customer_totals.as_of_date') }}
     left join customer_variety
         on
             customer_totals.customer_id = customer_variety.customer_id
@@ -240,6 +256,9 @@ final as (
         {{ ratio('returned_amount', 'spend_total') }} as return_share_of_value,
 
         -- attribute
+        {%- for attribute in attributes %}
+        {{ attribute.name }},
+        {%- endfor %}
         first_day_spend as attribute_first_order_value,
         cast(first_day_lines as integer) as attribute_first_order_lines,
         {{ ratio('first_day_gross - first_day_spend', 'first_day_gross') }}

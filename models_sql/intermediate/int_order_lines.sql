@@ -3,7 +3,7 @@
 with shop_lines as (
 
     select * from {{ ref_shop('order_lines') }}
-    where quantity > 0
+    where quantity >= 0
 
 ),
 
@@ -44,6 +44,7 @@ versions as (
         supersessions.superseded_at,
         cast(shop_lines.ordered_at as date) as ordered_on,
         cast(shop_lines.known_at as date) as known_on,
+        cast(greatest(shop_lines.known_at, shop_lines.ordered_at) as date) as counts_from,
         cast(supersessions.superseded_at as date) as superseded_on,
         cast(shop_lines.quantity * shop_lines.unit_price as {{ type_amount() }}) as gross_amount,
         cast(
@@ -55,6 +56,8 @@ versions as (
         on
             shop_lines.load_id = supersessions.load_id
             and shop_lines.row_number = supersessions.row_number
+    -- no units left: the line was taken out of its order, and only its end counts
+    where shop_lines.quantity > 0
 
 ),
 
@@ -89,8 +92,8 @@ final as (
     left join products
         on
             versions.product_id = products.product_id
-            -- the category as it was known by the end of the day on which the line was
-            and {{ version_known_before('products', add_days('versions.known_on', 1)) }}
+            -- the category as it was known by the end of the day on which the line counts
+            and {{ version_known_before('products', add_days('versions.counts_from', 1)) }}
 
 )
 

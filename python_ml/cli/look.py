@@ -19,7 +19,8 @@ from rich.table import Table
 from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
 from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
-from python_ml.predictions import Prediction, get_prediction
+from python_ml.predictions import get_prediction
+from python_ml.predictions.base import PairPrediction, Prediction
 from python_ml.reporting.summary import describe_run
 from python_ml.warehouse.dbt import dbt_environment, dev_schema
 from python_ml.warehouse.ledger import list_runs, roll_back, runs_in_force
@@ -34,6 +35,13 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+class Level(StrEnum):
+    """What purchase potential is about."""
+
+    products = "products"
+    categories = "categories"
 
 
 @app.command()
@@ -82,11 +90,18 @@ def export(
             help="The run published for this date [default: the run in force].",
         ),
     ] = None,
+    level: Annotated[
+        Level | None, typer.Option("--level", help="Of purchase_potential: products or categories.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Write the published predictions to a file.
 
-    Example: smartretail export order_habit --to predictions.csv
+    Examples:
+
+        smartretail export order_habit --to predictions.csv
+
+        smartretail export purchase_potential --level products --to products.csv
     """
     pipeline = open_pipeline(home, quiet=True)
     known = get_prediction(prediction)
@@ -96,7 +111,17 @@ def export(
             f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
             "Run `smartretail run` first.",
         )
-    table = _published(pipeline.warehouse, known, as_of)
+    of_pairs = isinstance(known, PairPrediction)
+    if of_pairs and level is None:
+        raise InputError(
+            f"{prediction} has two levels.", "Add --level products or --level categories."
+        )
+    if level is not None and not of_pairs:
+        raise InputError(f"{prediction} has no levels.", "Leave out --level.")
+    if isinstance(known, Prediction):
+        table = _published(pipeline.warehouse, known, as_of)
+    else:
+        table = _published_pairs(pipeline.warehouse, known.name, level or Level.products, as_of)
     if table.num_rows == 0:
         raise InputError(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
@@ -116,6 +141,29 @@ def _published(warehouse: Any, prediction: Prediction, as_of: datetime | None) -
         f"where run_id = (select run_id from marts.{name}_history where as_of_date = $1 "
         f"order by published_at desc limit 1) order by {entity}",
         [as_of.date()],
+    )
+
+
+def _published_pairs(warehouse: Any, name: str, level: Level, as_of: datetime | None) -> pa.Table:
+    item, of_level = (
+        ("product_id", "product") if level is Level.products else ("category", "category")
+    )
+    columns = (
+        f"customer_id, item_id as {item}, probability, score, item_rank as rank, as_of_date, "
+        "horizon_days, recipe, model_version, run_id, scored_at, label_known_at"
+    )
+    if as_of is None:
+        return warehouse.read(
+            f"select {columns} from marts.{name} where item_level = $1 "  # noqa: S608 - ours
+            "order by customer_id, item_rank",
+            [of_level],
+        )
+    return warehouse.read(
+        f"select {columns} from marts.{name}_history "  # noqa: S608 - ours
+        f"where item_level = $1 and run_id = (select run_id from marts.{name}_history "
+        "where as_of_date = $2 order by published_at desc limit 1) "
+        "order by customer_id, item_rank",
+        [of_level, as_of.date()],
     )
 
 

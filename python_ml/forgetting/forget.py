@@ -19,7 +19,7 @@ from python_ml.forgetting.files import (
 from python_ml.forgetting.register import digest_of, own_salt, read_forgotten
 from python_ml.forgetting.tables import count_rows, delete_rows, own_orders, rewrite_tables
 from python_ml.forgetting.write_ahead_log import drop_log
-from python_ml.ingest.load import LOAD_LOCK
+from python_ml.ingest.load import LOAD_LOCK, captured_schema, shop_source
 from python_ml.pipeline import Pipeline
 from python_ml.settings import Settings
 from python_ml.warehouse.postgres import Connection
@@ -125,7 +125,8 @@ def forget(pipeline: Pipeline, customer_id: str) -> Report:
         rewrite_tables(connection, settings.lock_wait_seconds)
         is_log_dropped = drop_log(connection, is_ours=server is not None)
         files += _clean_server_logs(server, traces)
-        left = _left(settings.home, server, traces, found, is_log_dropped)
+        left = _left_to_the_shop(pipeline)
+        left += _left(settings.home, server, traces, found, is_log_dropped)
     return Report({str(table): count for table, count in deleted.items()}, tuple(files), left)
 
 
@@ -172,6 +173,18 @@ def _clean_server_logs(server: EmbeddedServer | None, traces: Traces) -> list[Pa
         for path in (log, log.with_name(log.name + ".1"))
         if path.is_file() and clean_log(path, traces)
     ]
+
+
+def _left_to_the_shop(pipeline: Pipeline) -> tuple[str, ...]:
+    """Say that the tables of the shop itself are not ours to change."""
+    held = shop_source(pipeline.warehouse)
+    schema = held and captured_schema(pipeline.warehouse, held[1], pipeline.project_dir)
+    if not schema:
+        return ()
+    return (
+        f"The shop's own tables in the schema {schema} were not touched: what they hold of the "
+        "customer stays until the shop deletes it. It is not captured again.",
+    )
 
 
 def _left(

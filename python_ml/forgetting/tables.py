@@ -14,27 +14,20 @@ from python_ml.errors import BusyError
 from python_ml.forgetting.register import CREATE_REGISTER
 from python_ml.forgetting.words import sql_word
 from python_ml.warehouse.ledger import utc_now
-from python_ml.warehouse.postgres import Connection
-
-OWN_SCHEMAS = (
-    "raw", "staging", "intermediate", "features", "labels", "mart_rows", "marts", "predictions",
-    "seeds",
-)  # fmt: skip
-"""Schemas that this project fills, beside the analytics engineers' ``dev_*``."""
+from python_ml.warehouse.postgres import Connection, create_schema, layout_of
 
 _REJECTED = ("raw", "rejected_rows")
 _EVENTS = ("predictions", "run_events")
 
 _TABLES = """
 select namespaces.nspname, classes.relname, classes.relkind::text,
-    array_agg(attributes.attname::text) as columns,
-    namespaces.nspname = any(%(own)s) or namespaces.nspname like 'dev\\_%%' as is_own
+    array_agg(attributes.attname::text) as columns
 from pg_class as classes
 join pg_namespace as namespaces on namespaces.oid = classes.relnamespace
 join pg_attribute as attributes on attributes.attrelid = classes.oid
 where classes.relkind in ('r', 'm') and classes.relpersistence <> 't'
     and attributes.attnum > 0 and not attributes.attisdropped
-    and namespaces.nspname <> 'information_schema' and namespaces.nspname not like 'pg\\_%%'
+    and namespaces.nspname <> 'information_schema' and namespaces.nspname not like 'pg\\_%'
 group by classes.oid, namespaces.nspname, classes.relname, classes.relkind
 order by classes.oid
 """
@@ -42,13 +35,22 @@ order by classes.oid
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the database, and whether this project fills it."""
+    """A table of the database, and whether this project fills it.
+
+    Parameters
+    ----------
+    schema, name
+        Layer and name where it is ours.
+    place
+        Schema and name in the database.
+    """
 
     schema: str
     name: str
     kind: str
     columns: tuple[str, ...]
     is_own: bool
+    place: tuple[str, str]
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -56,7 +58,7 @@ class Table:
     @property
     def sql(self) -> sql.Identifier:
         """Its quoted name."""
-        return sql.Identifier(self.schema, self.name)
+        return sql.Identifier(*self.place)
 
     @property
     def names_customers(self) -> bool:
@@ -76,8 +78,14 @@ class Table:
 
 def list_tables(connection: Connection) -> list[Table]:
     """All tables and materialized views of the database, in the order in which they were made."""
-    rows = connection.execute(_TABLES, {"own": list(OWN_SCHEMAS)}).fetchall()
-    return [Table(row[0], row[1], row[2], tuple(row[3]), bool(row[4])) for row in rows]
+    layout = layout_of(connection)
+    tables = []
+    for schema, name, kind, columns in connection.execute(_TABLES.encode()).fetchall():
+        ours = layout.layer_of(schema, name)
+        is_own = ours is not None or schema.startswith("dev_")
+        layer, plain = ours or (schema, name)
+        tables.append(Table(layer, plain, kind, tuple(columns), is_own, (schema, name)))
+    return tables
 
 
 def own_orders(connection: Connection, customer_id: str) -> frozenset[str]:
@@ -155,6 +163,7 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
                 "where event = 'refused' and detail ~ %s",
                 (sql_word(customer_id),),
             )
+        create_schema(connection, "raw")
         connection.execute(CREATE_REGISTER.encode())
         connection.execute(
             "insert into raw.forgotten select %(now)s, %(rows)s, %(digest)s "

@@ -24,6 +24,7 @@ from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings
 from python_ml.training.bundle import load_bundle
 from python_ml.warehouse.catalogue import built_catalogue, lineage_hashes
+from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.ledger import in_force, runs_in_force
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
@@ -144,7 +145,8 @@ def _home(found: Diagnosis, settings: Settings) -> None:
 def _database(found: Diagnosis, settings: Settings) -> Warehouse | None:
     """Say which server there is; return it when it can be asked."""
     if settings.database_url is not None:
-        return _outside_server(found, Warehouse(settings.database_url.get_secret_value()))
+        url = settings.database_url.get_secret_value()
+        return _outside_server(found, _warehouse(settings, url))
     try:
         server = EmbeddedServer(settings.home)
         status = server.status()
@@ -168,7 +170,7 @@ def _database(found: Diagnosis, settings: Settings) -> Warehouse | None:
         f"embedded PostgreSQL {status.version}, running on 127.0.0.1:{status.port} "
         f"(process {status.pid}), {size}",
     )
-    return _reachable(found, Warehouse(server.url()))
+    return _reachable(found, _warehouse(settings, server.url()))
 
 
 def _outside_server(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
@@ -199,6 +201,10 @@ def _reachable(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
     return None
 
 
+def _warehouse(settings: Settings, url: str) -> Warehouse:
+    return Warehouse(url, Layout(settings.warehouse_schema))
+
+
 def _shop(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
     shop = _rows(warehouse, "raw", "shop", "select source, staging from raw.shop")
     if not shop:
@@ -226,13 +232,11 @@ def _shop(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
 
 
 def _landing(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
-    tables = {
-        str(row[0])
-        for row in _rows(
-            warehouse, "pg_catalog", "pg_tables",
-            "select tablename from pg_tables where schemaname = 'predictions'",
-        )
-    }  # fmt: skip
+    found_there = _rows(
+        warehouse, "pg_catalog", "pg_tables", "select schemaname, tablename from pg_tables"
+    )
+    ours = [warehouse.layout.layer_of(str(row[0]), str(row[1])) for row in found_there]
+    tables = {place[1] for place in ours if place and place[0] == "predictions"}
     missing = sorted({*LANDING, *all_predictions()} - tables)
     if missing and tables:
         found.amiss(

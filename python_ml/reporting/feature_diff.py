@@ -15,7 +15,7 @@ from typing import Any
 from psycopg import sql
 
 from python_ml.errors import BuildError
-from python_ml.predictions import Prediction
+from python_ml.predictions import AnyPrediction
 from python_ml.warehouse.catalogue import FeatureCatalogue, read_catalogue
 from python_ml.warehouse.postgres import Connection, Warehouse, columns_of
 
@@ -153,7 +153,7 @@ class FeatureDiff:
 
 
 def compare_builds(
-    warehouse: Warehouse, target_dir: Path, prediction: Prediction, dev_schema: str
+    warehouse: Warehouse, target_dir: Path, prediction: AnyPrediction, dev_schema: str
 ) -> FeatureDiff:
     """Compare ``<dev_schema>.feat_<prediction>`` with ``features.feat_<prediction>``.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from python_ml.training.choose import Measured, TrainingResult
+from python_ml.training.choose import AS_PUBLISHED, Measured, TrainingResult
+from python_ml.training.metrics import Interval
+from python_ml.training.pairs.choose import PairResult, RankingLine
 from python_ml.warehouse.ledger import utc_now
 from python_ml.warehouse.postgres import Warehouse
 
@@ -23,15 +26,76 @@ def land_training(
     of_bundle = {"bundle_id": bundle_id, "prediction": prediction}
     measured = {**of_bundle, "measured_at": utc_now()}
     metrics = [row | measured for line in result.measured for row in _metric_rows(line)]
-    importances = [row | of_bundle for row in result.importances.to_dict(orient="records")]
+    importances = _importance_rows(result.importances, of_bundle)
+    _land(warehouse, bundle_id, metrics, importances)
+
+
+def land_pair_training(
+    warehouse: Warehouse, prediction: str, bundle_id: str, results: Sequence[PairResult]
+) -> None:
+    """Write the same of a pair prediction; the level stands before the role: `product_test_…`."""
+    of_bundle = {"bundle_id": bundle_id, "prediction": prediction}
+    measured = {**of_bundle, "measured_at": utc_now()}
+    metrics: list[Row] = []
+    importances: list[Row] = []
+    for result in results:
+        own = [
+            *(row for line in result.measured for row in _metric_rows(line)),
+            *(row for line in result.ranking for row in _ranking_rows(line)),
+            *_recall_rows(result),
+        ]
+        metrics += [row | measured | {"role": f"{result.level}_{row['role']}"} for row in own]
+        importances += _importance_rows(result.importances, of_bundle)
+    _land(warehouse, bundle_id, metrics, importances)
+
+
+def _importance_rows(importances: pd.DataFrame, of_bundle: Row) -> list[Row]:
+    return [
+        {**{str(name): value for name, value in row.items()}, **of_bundle}
+        for row in importances.to_dict(orient="records")
+    ]
+
+
+def _ranking_rows(line: RankingLine) -> Iterator[Row]:
+    role, day = f"test_{AS_PUBLISHED}", date.fromisoformat(line.test_date)
+    for metric, figure in line.metrics.items():
+        yield _figure(line.recipe, role, day, metric, figure)
+    for other, gains in line.gains.items():
+        for metric, gain in gains.items():
+            yield _figure(line.recipe, role, day, f"{metric}_gain_over_{other}", gain)
+
+
+def _recall_rows(result: PairResult) -> Iterator[Row]:
+    day = date.fromisoformat(result.ranking[0].test_date)
+    for bound, share in result.candidate_recall.items():
+        whole = Interval(share, share, share)
+        metric = f"candidate_recall_at_{bound}"
+        yield _figure("candidates", f"test_{AS_PUBLISHED}", day, metric, whole)
+
+
+def _figure(recipe: str, role: str, day: date, metric: str, figure: Interval) -> Row:
+    return {
+        "recipe": recipe,
+        "role": role,
+        "origin_date": day,
+        "metric": metric,
+        "value": figure.value,
+        "lower_bound": figure.low,
+        "upper_bound": figure.high,
+    }
+
+
+def _land(
+    warehouse: Warehouse, bundle_id: str, metrics: Sequence[Row], importances: Sequence[Row]
+) -> None:
     with warehouse.bulk() as writer:
         known = writer.read(
             "select 1 from predictions.metrics where bundle_id = $1 limit 1", [bundle_id]
         )
         if known.num_rows:
             return
-        writer.append("predictions", "metrics", pa.Table.from_pylist(metrics))
-        writer.append("predictions", "importances", pa.Table.from_pylist(importances))
+        writer.append("predictions", "metrics", pa.Table.from_pylist(list(metrics)))
+        writer.append("predictions", "importances", pa.Table.from_pylist(list(importances)))
 
 
 def _metric_rows(line: Measured) -> Iterator[Row]:

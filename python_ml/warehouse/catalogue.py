@@ -175,7 +175,9 @@ def feature_hash(warehouse: Warehouse, prediction: str) -> str:
     BuildError
         When they were not built yet.
     """
-    found = lineage_hashes(warehouse).get(f"feat_{prediction}")
-    if found is None:
+    built = lineage_hashes(warehouse)
+    model = f"feat_{prediction}"
+    if model not in built:
         raise BuildError("The features were not built yet.", "Run `smartretail build` first.")
-    return found
+    of_customers = built.get(f"{model}_customers")
+    return built[model] if of_customers is None else f"{built[model]}+{of_customers}"

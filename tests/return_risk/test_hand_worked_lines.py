@@ -1,4 +1,4 @@
-"""A dozen order lines whose histories can be worked out on paper: `order_lines.csv` beside this file."""
+"""A dozen order lines whose histories can be worked out on paper: `order_lines.csv`."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_later_rows_change_no_earlier_line_and_a_rebuild_gives_the_same(
     path = tmp_path / "march.csv"
     path.write_text(
         f"{header}\n"
-        # recorded late, between lines that are there; a line of a known order; a correction; a return
+        # recorded late: a new order, a line of a known order, a correction, a return
         "D-1,1,dan,2024-02-01 08:00:00,2024-03-15 08:00:00,P-SHIRT,shirts,1,20,0,,,S,north\n"
         "C-1,4,cleo,2024-02-02 11:00:00,2024-03-15 08:00:00,P-CAP,caps,1,40,0,,,S,south\n"
         "C-1,1,cleo,2024-02-02 11:00:00,2024-03-15 08:00:00,P-SHIRT,shirts,5,30,0,,,S,north\n"
@@ -128,4 +128,5 @@ def test_later_rows_change_no_earlier_line_and_a_rebuild_gives_the_same(
     pd.testing.assert_frame_equal(rebuilt, grown, rtol=1e-9)
     # cleo's order had a fourth line by then
     assert grown.loc["C-1|4", "basket_lines"] == 4
-    assert grown.loc["A-4|1", "return_product_settled_lines"] == 6
+    # all six shirts, and dan's, whose time was over when it became known
+    assert grown.loc["A-4|1", "return_product_settled_lines"] == 7

@@ -21,6 +21,14 @@ AS_OF_DATES = ("2024-02-26", "2024-04-08", "2024-06-03")
 HORIZON_DAYS = 30
 TIMES = ("ordered_at", "returned_at", "recorded_at")
 IDS = ("order_id", "customer_id", "product_id")
+ATTRIBUTES = (
+    "customer:state",
+    "customer:points:number",
+    "customer:joined:date",
+    "product:brand",
+    "line:size:number",
+)
+"""Named at load; all but the lines' change from month to month."""
 TELLINGS = ("all", "cut", "noise")
 
 
@@ -35,7 +43,23 @@ def whole_shop(folder: Path) -> pd.DataFrame:
         hand[name] = pd.to_datetime(hand[name])
     demo["line_id"] = demo["line_id"].astype(str)
     hand["line_id"] = hand["line_id"].astype(str)
-    return pd.concat([hand, demo[hand.columns]], ignore_index=True)
+    return with_attributes(pd.concat([hand, demo[hand.columns]], ignore_index=True))
+
+
+def with_attributes(shop: pd.DataFrame) -> pd.DataFrame:
+    """Add attributes that hang on the entity and on the month in which the row was written."""
+    month = shop["recorded_at"].fillna(shop["ordered_at"]).dt.month
+    customer, product = (shop[name].fillna("-").map(lambda text: ord(text[-1])) for name in IDS[1:])
+    mark = (customer + month).astype(int)
+    return shop.assign(
+        state=mark.mod(5).map("state {}".format),
+        points=(mark * 1.5).astype(str),
+        joined=(pd.Timestamp("2020-01-01") + pd.to_timedelta(mark, unit="D")).dt.strftime(
+            "%d.%m.%Y"
+        ),
+        brand=(product + month).astype(int).mod(3).map("brand {}".format),
+        size=shop.index.to_series().mod(7).astype(str),
+    )
 
 
 def known_at_cut(shop: pd.DataFrame) -> pd.DataFrame:
@@ -58,6 +82,8 @@ def with_noise_after_cut(shop: pd.DataFrame, seed: int) -> pd.DataFrame:
     for name in ("customer_id", "product_id", "product_name", "category"):
         pool = shop[name].dropna().unique()
         noisy.loc[late, name] = random.choice(pool, count)
+    for name in (attribute.split(":")[1] for attribute in ATTRIBUTES):
+        noisy.loc[late, name] = random.choice(shop[name].unique(), count)
     came_later = (~(noisy["returned_at"] < CUT)).to_numpy()
     returned = random.random(len(noisy)) < 0.5
     moment = CUT + pd.to_timedelta(random.integers(0, 5000, len(noisy)), unit="h")

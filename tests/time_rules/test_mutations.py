@@ -21,11 +21,13 @@ from tests.time_rules.builds import Tables, build, difference, rows_until
 from tests.time_rules.shops import CUT, side_by_side, tellings
 
 TIME_RULES = "dbt_project/macros/time_rules.sql"
+CUSTOMERS = "models_sql/staging/order_lines/stg_order_lines__customers.sql"
 LINES = "models_sql/intermediate/int_order_lines.sql"
-VARIETY = "models_sql/intermediate/int_customer_variety.sql"
+ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
 FIRST_LINES = "models_sql/intermediate/int_lines_at_order.sql"
 RETURN_RISK = "models_sql/features/feat_return_risk.sql"
+ORDER_HABIT = "models_sql/features/feat_order_habit.sql"
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,20 @@ MUTANTS = (
     Mutant(
         "today's attributes are joined",
         LINES,
-        "and {{ version_known_before('products', add_days('versions.known_on', 1)) }}",
+        "and {{ version_known_before('products', add_days('versions.counts_from', 1)) }}",
         "and products.superseded_on is null",
+    ),
+    Mutant(
+        "today's attributes are features",
+        ORDER_HABIT,
+        "and {{ version_known_before('customers', 'customer_totals.as_of_date') }}",
+        "and customers.superseded_on is null",
+    ),
+    Mutant(
+        "attributes count before they happen",
+        CUSTOMERS,
+        "greatest(known_at, ordered_at) as known_at",
+        "known_at",
     ),
     Mutant(
         "the time of recording is ignored",
@@ -96,7 +110,7 @@ MUTANTS = (
     ),
     Mutant(
         "a product counts before it is bought",
-        VARIETY,
+        ITEMS,
         "greatest(known_on, ordered_on) as known_on",
         "known_on",
     ),

@@ -71,3 +71,16 @@
 {% macro spark__days_from_to(first_day, last_day) -%}
     select explode(sequence({{ first_day }}, {{ last_day }}, interval 1 day)) as date_day
 {%- endmacro %}
+
+{#- A text as a date where it is one, else null. -#}
+{% macro date_if_valid(text) -%}
+    {{ return(adapter.dispatch('date_if_valid', 'smartretail')(text)) }}
+{%- endmacro %}
+
+{% macro default__date_if_valid(text) -%}
+    try_cast({{ text }} as date)
+{%- endmacro %}
+
+{% macro postgres__date_if_valid(text) -%}
+    case when pg_input_is_valid({{ text }}, 'date') then cast({{ text }} as date) end
+{%- endmacro %}

@@ -4,6 +4,7 @@
 ) }}
 
 {%- set attributes = columns_like(source('order_lines', 'order_lines'), 'attribute_') %}
+{%- set kinds = attribute_kinds() %}
 
 with raw_rows as (
 
@@ -63,7 +64,7 @@ final as (
         distinct_rows.product_name,
         distinct_rows.category,
         {%- for attribute in attributes %}
-        distinct_rows.{{ attribute }},
+        {{ typed_attribute('distinct_rows.' ~ attribute, kinds.get(attribute)) }} as {{ attribute }},
         {%- endfor %}
         distinct_rows.ordered_at,
         {{ known_at('distinct_rows.recorded_at', 'distinct_rows.ordered_at', 'loads') }}

@@ -10,6 +10,19 @@ from python_ml.training.recipes.boosted import Boosted, BoostedModel
 from python_ml.training.recipes.frequency import Frequency, FrequencyModel
 from python_ml.training.recipes.log_rfm import LogRfm, LogRfmModel
 from python_ml.training.recipes.logistic import Logistic, LogisticModel
+from python_ml.training.recipes.pair_rules import (
+    Ease,
+    EaseModel,
+    EasePopular,
+    EasePopularModel,
+    ItemToItem,
+    ItemToItemModel,
+    PairLinear,
+    PairLinearModel,
+    Popular,
+    PopularModel,
+)
+from python_ml.training.recipes.ranker import Ranker, RankerModel
 from python_ml.training.recipes.recency import Recency, RecencyModel
 from python_ml.training.recipes.smoothed_rates import SmoothedRates, SmoothedRatesModel
 
@@ -25,6 +38,12 @@ RECIPES: dict[str, type[Recipe]] = {
         Logistic,
         Boosted,
         Blend,
+        Popular,
+        ItemToItem,
+        Ease,
+        EasePopular,
+        PairLinear,
+        Ranker,
     )
 }
 MODELS: dict[str, type[FittedModel]] = {
@@ -39,6 +58,12 @@ MODELS: dict[str, type[FittedModel]] = {
         LogisticModel,
         BoostedModel,
         BlendModel,
+        PopularModel,
+        ItemToItemModel,
+        EaseModel,
+        EasePopularModel,
+        PairLinearModel,
+        RankerModel,
     )
 }
 
@@ -49,12 +74,18 @@ __all__ = [
     "BgNbd",
     "Blend",
     "Boosted",
+    "Ease",
+    "EasePopular",
     "FittedModel",
     "Frequency",
     "HistoryColumns",
+    "ItemToItem",
     "LogRfm",
     "Logistic",
     "Minimum",
+    "PairLinear",
+    "Popular",
+    "Ranker",
     "Recency",
     "Recipe",
     "SmoothedRates",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, TrainingFrame
+from python_ml.training.levels import Levels
 from python_ml.training.recipes.base import (
     FittedModel,
     Minimum,
@@ -55,27 +56,24 @@ class Encoding:
     """Columns as LightGBM sees them: numbers as they are, levels by their place in a fixed list."""
 
     columns: tuple[str, ...]
-    levels: Mapping[str, tuple[str, ...]]
+    levels: Mapping[str, Levels]
 
     @classmethod
     def of(cls, frame: TrainingFrame, columns: list[str]) -> Encoding:
         """Read the levels off the training rows."""
         levels = {
-            name: tuple(sorted(as_text(frame.features[name]).dropna().unique()))
+            name: Levels.of(as_text(frame.features[name]), frame.entity)
             for name in columns
             if name in frame.categorical
         }
         return cls(tuple(columns), levels)
 
     def matrix(self, features: pd.DataFrame) -> FloatArray:
-        """Return one column per feature; a level not in the list is missing."""
+        """Return one column per feature; rare levels are one, unseen ones are missing."""
         matrix = np.empty((len(features), len(self.columns)))
         for i, name in enumerate(self.columns):
             if name in self.levels:
-                place = {level: float(k) for k, level in enumerate(self.levels[name])}
-                matrix[:, i] = (
-                    as_text(features[name]).map(place).to_numpy(np.float64, na_value=np.nan)
-                )
+                matrix[:, i] = self.levels[name].codes(as_text(features[name]))
             else:
                 matrix[:, i] = as_numbers(features[name])
         return matrix
@@ -125,7 +123,7 @@ class BoostedModel(FittedModel):
         """Return LightGBM's own text and the encoding as JSON."""
         content = {
             "columns": list(self.encoding.columns),
-            "levels": {name: list(levels) for name, levels in self.encoding.levels.items()},
+            "levels": {name: lists.to_dict() for name, lists in self.encoding.levels.items()},
             "trees": self.trees,
         }
         text = self.booster.model_to_string()
@@ -137,7 +135,10 @@ class BoostedModel(FittedModel):
         content = from_json(files, cls.file)
         if cls.trees_file not in files:
             raise BundleError(f"{cls.trees_file} is missing from the bundle.", "Train again.")
-        levels = {name: tuple(names) for name, names in content["levels"].items()}
+        levels = {
+            name: Levels(tuple(lists["learned"]), tuple(lists["pooled"]))
+            for name, lists in content["levels"].items()
+        }
         return cls(
             booster=lgb.Booster(model_str=files[cls.trees_file].decode()),
             encoding=Encoding(tuple(content["columns"]), levels),
