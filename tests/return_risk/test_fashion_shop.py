@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from python_ml.errors import InputError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import ColumnMapping
@@ -143,16 +142,18 @@ def test_a_file_scores_as_if_it_had_been_loaded(
     np.testing.assert_allclose(first_day["probability"], expected, rtol=1e-9)
 
 
-def test_lines_from_before_the_as_of_date_are_refused(
+def test_lines_that_do_not_fit_are_refused_and_leave_nothing_behind(
     shop: Pipeline, told: pd.DataFrame, tmp_path: Path
 ) -> None:
     path = tmp_path / "old.csv"
     told.tail(2000).to_csv(path, index=False)
-    request = shop.request(AS_OF, only=["return_risk"])
-    with pytest.raises(InputError, match="before --as-of"):
-        shop.score_lines(request, "return_risk", NewLines(path, MAPPING, ReadOptions()))
-    with pytest.raises(InputError, match="attributes"):
-        shop.score_lines(request, "return_risk", NewLines(path, ColumnMapping(), ReadOptions()))
+    named = [part for text in MAPS for part in ("--map", text)]
+    named += [part for text in ATTRIBUTES for part in ("--attribute", text)]
+    command = ("score", "return_risk", "--lines", str(path), "--as-of", str(AS_OF))
+    for arguments, reason in ((named, "before --as-of"), (named[:-2], "attributes")):
+        refused = smartretail(shop, *command, *arguments, check=False)
+        assert refused.returncode == 3
+        assert reason in refused.stderr
     assert rows(shop, "select count(*) from pg_namespace where nspname like 'scratch%'") == [(0,)]
 
 
