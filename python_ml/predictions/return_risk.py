@@ -29,6 +29,7 @@ def _spec(horizon_days: int) -> PredictionSpec:
         baselines=("base_rate", "smoothed_rates"),
         payoff=_payoff(),
         test_span_days=30,
+        bootstrap_rounds=100,
         max_training_rows=200_000,
         keep_newest=True,
         min_gain=0.0003,
