@@ -26,6 +26,7 @@ from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
 from python_ml.predictions import all_predictions, get_prediction
 from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
 from python_ml.reporting.landing import land_pair_training, land_training
+from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
 from python_ml.scoring.pairs import score_pairs
 from python_ml.scoring.score import land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
@@ -256,11 +257,6 @@ class Pipeline:
         return built_catalogue(self.warehouse, self.settings.dbt_target_dir, name)
 
     def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
-        def show(line: str) -> None:
-            text = line[10:].strip() if line[2:3] == ":" else line
-            if " OK created " in text or text.startswith(("Finished", "Found")):
-                self._say("dbt: " + text.replace(".", " ").split("  ")[0])
-
         self._say(f"dbt {arguments[0]}")
         return run_dbt(
             self.settings,
@@ -268,8 +264,14 @@ class Pipeline:
             self.staging(),
             arguments,
             project_dir=self.project_dir,
-            on_line=show,
+            on_line=self._show,
         )
+
+    def _show(self, line: str) -> None:
+        """Say of what dbt prints that something was made."""
+        text = line[10:].strip() if line[2:3] == ":" else line
+        if " OK created " in text or text.startswith(("Finished", "Found")):
+            self._say("dbt: " + text.replace(".", " ").split("  ")[0])
 
     def staging(self) -> str:
         """The staging folder of the shop that this home holds."""
@@ -316,14 +318,22 @@ class Pipeline:
             request.as_of,
             horizon_days,
             most_rows=spec.max_training_rows,
+            keep_newest=spec.keep_newest,
         )
+        if not frame.label.any() and prediction.without_yes is not None:
+            raise TooSmallError(
+                f"{name} is skipped: {prediction.without_yes}",
+                "Nothing needs to be done; it goes on once the shop's data say otherwise.",
+            )
         if len(frame) == 0:
             raise TooSmallError(
                 f"{name} is skipped: no_matured_labels: no window of {horizon_days} days "
                 f"has closed by {request.as_of}.",
                 "Load more history, or ask for a shorter horizon with --horizon-days.",
             )
-        _, newest = read_features(self.warehouse, prediction, catalogue, request.as_of)
+        _, newest = read_features(
+            self.warehouse, prediction, catalogue, request.as_of, horizon_days
+        )
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         result = train(
             spec,
@@ -490,6 +500,35 @@ class Pipeline:
             bundle,
             request.as_of,
             label_known_at=label_known_at,
+        )
+
+    def score_lines(self, request: Request, name: str, new_lines: NewLines) -> ScoredLines:
+        """Score order lines of a file, which the home does not take in.
+
+        Raises
+        ------
+        InputError
+            When the prediction is not one of order lines, or the file does not fit the home.
+        """
+        prediction = get_prediction(name)
+        if isinstance(prediction, PairPrediction) or prediction.open_rows is None:
+            raise InputError(
+                f"{name} does not speak of order lines.", "Leave out --lines, or name return_risk."
+            )
+        bundle = self.newest_bundle(name, request.as_of, request.horizon_days[name])
+        assert isinstance(bundle, Bundle)
+        self._say(f"Scoring {new_lines.path.name} with what was known at {request.as_of}")
+        return score_new_lines(
+            self.settings,
+            self.warehouse,
+            self.staging(),
+            prediction=prediction,
+            catalogue=self._catalogue(name),
+            bundle=bundle,
+            new_lines=new_lines,
+            as_of=request.as_of,
+            project_dir=self.project_dir,
+            on_line=self._show,
         )
 
     def summarise_customers(self, request: Request) -> Outcome:

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     lock_wait_seconds: int = Field(
         default=60, ge=0, description="How long a run waits for another one to finish publishing."
     )
+    return_label: Literal["observed", "proxy"] = Field(
+        default="observed",
+        description="What return risk learns: returns as they were observed, or, where none are "
+        "recorded, a proxy that every row is marked with.",
+    )
     seed: int = Field(default=20240229, ge=0, description="Seed of everything random.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -31,3 +31,22 @@
         and present.as_of_date is null
         {%- endif %}
 {%- endmacro %}
+
+{#- True for rows of a relation that the incremental model being built does not have yet, by their key. -#}
+{% macro is_missing(relation, key) -%}
+    {%- if is_incremental() -%}
+        {{ relation }}.{{ key }} not in (select present.{{ key }} from {{ this }} as present)
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- True for all lines; where lines of the future are scored, for those alone. -#}
+{% macro is_unseen(lines) -%}
+    {%- set until = outcomes_until() -%}
+    {%- if until is none -%}
+        true
+    {%- else -%}
+        {{ lines }}.ordered_on >= {{ until }}
+    {%- endif -%}
+{%- endmacro %}

@@ -28,11 +28,18 @@
     ({{ fact }}.changed_on < {{ as_of }})
 {%- endmacro %}
 
-{#- True when the fact falls in [as_of, as_of + days) and was known before its label was due. -#}
-{% macro in_label_window(fact, as_of, days, happened='ordered', grain='on') -%}
+{#- True when the fact falls in [as_of, as_of + days), whenever it was known. -#}
+{% macro happened_in_window(fact, as_of, days, happened='ordered', grain='on') -%}
     (
         {{ fact }}.{{ happened }}_{{ grain }} >= {{ as_of }}
         and {{ fact }}.{{ happened }}_{{ grain }} < {{ add_days(as_of, days) }}
+    )
+{%- endmacro %}
+
+{#- True when the fact falls in [as_of, as_of + days) and was known before its label was due. -#}
+{% macro in_label_window(fact, as_of, days, happened='ordered', grain='on') -%}
+    (
+        {{ happened_in_window(fact, as_of, days, happened, grain) }}
         and {{ version_known_before(fact, label_known_at(as_of, days), grain) }}
     )
 {%- endmacro %}
@@ -51,6 +58,29 @@
 {#- The instant from which a label may be used, the same for yes and no. -#}
 {% macro label_known_at(as_of, days) -%}
     {{ add_days(as_of, '(' ~ days ~ ' + ' ~ var('label_grace_days') ~ ')') }}
+{%- endmacro %}
+
+{#-
+    The frame of a running sum of changes that holds what was known before the day of the row: changes
+    of that very day are left out. One row per key and day.
+-#}
+{% macro earlier_days(keys) -%}
+    (
+        {%- if keys %}
+        partition by {{ keys | join(', ') }}
+        {%- endif %}
+        order by changed_on
+        rows between unbounded preceding and 1 preceding
+    )
+{%- endmacro %}
+
+{#-
+    The midnight after which nothing is known of outcomes, or none: set where lines of the future are
+    scored with what was known before them.
+-#}
+{% macro outcomes_until() -%}
+    {%- set day = env_var('SMARTRETAIL_OUTCOMES_UNTIL', '') -%}
+    {{ return("cast('" ~ day ~ "' as date)" if day else none) }}
 {%- endmacro %}
 
 {#- When a row was known: docs/contracts.md gives the four cases. -#}

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import typer
 from rich.console import Console
 
+from python_ml.errors import InputError
 from python_ml.pipeline import Pipeline
 from python_ml.settings import load_settings
 
@@ -24,6 +28,33 @@ Home = Annotated[
     Path | None,
     typer.Option("--home", help="Folder that holds the shop [default: .smartretail]."),
 ]
+
+
+def write_table(table: pa.Table, to: Path | None) -> None:
+    """Write rows to a .csv or .parquet file, whole or not at all; to stdout as CSV without one.
+
+    Raises
+    ------
+    InputError
+        When the file is of another kind.
+    """
+    if to is None:
+        pa.csv.write_csv(table, sys.stdout.buffer)
+        return
+    check_kind(to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    draft = to.with_name(to.name + ".part")
+    if to.suffix.lower() == ".csv":
+        pa.csv.write_csv(table, draft)
+    else:
+        pa.parquet.write_table(table, draft)
+    draft.replace(to)
+
+
+def check_kind(to: Path) -> None:
+    """Refuse a file that is neither CSV nor Parquet, before anything is done for it."""
+    if to.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
 
 
 def open_pipeline(home: Path | None, quiet: bool = False) -> Pipeline:

@@ -13,16 +13,14 @@ from typing import Annotated, Any
 
 import psycopg
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 import typer
 from rich.table import Table
 
-from python_ml.cli.console import Home, err, open_pipeline, out
+from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
 from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
 from python_ml.predictions import get_prediction
-from python_ml.predictions.base import PairPrediction
+from python_ml.predictions.base import PairPrediction, Prediction
 from python_ml.reporting.summary import describe_run
 from python_ml.warehouse.dbt import dbt_environment, dev_schema
 from python_ml.warehouse.ledger import list_runs, roll_back, runs_in_force
@@ -107,8 +105,7 @@ def export(
     """
     pipeline = open_pipeline(home, quiet=True)
     known = get_prediction(prediction)
-    if to.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
+    check_kind(to)
     if not pipeline.warehouse.relation_exists("marts", f"{known.name}_history"):
         raise InputError(
             f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
@@ -121,34 +118,23 @@ def export(
         )
     if level is not None and not of_pairs:
         raise InputError(f"{prediction} has no levels.", "Leave out --level.")
-    table = (
-        _published_pairs(pipeline.warehouse, known.name, level, as_of)
-        if level
-        else _published(pipeline.warehouse, known.name, known.entity_columns, as_of)
-    )
+    if isinstance(known, PairPrediction):
+        assert level is not None
+        table = _published_pairs(pipeline.warehouse, known.name, level, as_of)
+    else:
+        table = _published(pipeline.warehouse, known, as_of)
     if table.num_rows == 0:
         raise InputError(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
             "List what there is with `smartretail runs`.",
         )
-    to.parent.mkdir(parents=True, exist_ok=True)
-    draft = to.with_name(to.name + ".part")
-    if to.suffix.lower() == ".csv":
-        pa.csv.write_csv(table, draft)
-    else:
-        pa.parquet.write_table(table, draft)
-    draft.replace(to)
+    write_table(table, to)
     err.print(f"{table.num_rows:,} rows written to {to}")
 
 
-def _published(
-    warehouse: Any, name: str, keys: tuple[str, ...], as_of: datetime | None
-) -> pa.Table:
-    entity = ", ".join(keys)
-    columns = (
-        f"{entity}, as_of_date, horizon_days, probability, decile, band, recipe, model_version, "
-        "run_id, scored_at, label_known_at"
-    )
+def _published(warehouse: Any, prediction: Prediction, as_of: datetime | None) -> pa.Table:
+    name = prediction.name
+    entity, columns = ", ".join(prediction.entity_columns), ", ".join(prediction.exported)
     if as_of is None:
         return warehouse.read(f"select {columns} from marts.{name} order by {entity}")  # noqa: S608
     return warehouse.read(

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from python_ml.cli.console import Home, err, open_pipeline, out
+from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
+from python_ml.errors import InputError
 from python_ml.ingest.load import LoadReport, check_shop, shop_source
 from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import ColumnMapping
-from python_ml.pipeline import DEMO, Outcome, Pipeline, Request
+from python_ml.pipeline import DEMO, DEMO_MAPPING, Outcome, Pipeline, Request
 from python_ml.reporting.summary import describe_run
+from python_ml.scoring.new_lines import NewLines, ScoredLines
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -196,11 +198,55 @@ def train(
 
 @app.command()
 def score(
-    as_of: AsOf = None, horizon_days: Horizon = None, only: Only = None, home: Home = None
+    prediction: Annotated[
+        str | None, typer.Argument(help="Only this prediction [default: all].")
+    ] = None,
+    as_of: AsOf = None,
+    horizon_days: Horizon = None,
+    only: Only = None,
+    lines: Annotated[
+        Path | None,
+        typer.Option(
+            "--lines", help="Score the order lines of this file, which the home does not take in."
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="With --lines: .csv or .parquet to write [default: print]."),
+    ] = None,
+    map_: Maps = None,
+    attribute: Attributes = None,
+    encoding: Encoding = "utf-8",
+    date_order: DateOrder = None,
+    decimal: Decimal = None,
+    home: Home = None,
 ) -> None:
-    """Score the as-of date with the newest model that fits the features. Publishes nothing."""
+    """Score the as-of date with the newest model that fits the features. Publishes nothing.
+
+    With --lines, order lines of a file that were ordered on the as-of date or later are scored
+    with the outcomes known at that date; nothing of them stays in the home.
+
+    Examples:
+
+        smartretail score --as-of 2024-06-01
+
+        smartretail score return_risk --lines new_orders.csv --as-of 2024-06-01 --to risks.csv
+    """
     pipeline = open_pipeline(home)
-    request = pipeline.request(_day(as_of), horizon_days, only or [])
+    names = [*([prediction] if prediction else []), *(only or [])]
+    request = pipeline.request(_day(as_of), horizon_days, names)
+    if lines is not None:
+        if len(names) != 1:
+            raise InputError("--lines needs one prediction.", "Type score return_risk --lines.")
+        if to is not None:
+            check_kind(to)
+        held = shop_source(pipeline.warehouse)
+        mapping = _mapping(map_, attribute) or (
+            DEMO_MAPPING if held is not None and held[0] == DEMO else ColumnMapping()
+        )
+        options = ReadOptions(encoding, date_order, decimal)
+        _say_scored(pipeline.score_lines(request, names[0], NewLines(lines, mapping, options)), to)
+        return
     with pipeline.writing():
         for name, days in request.horizon_days.items():
             bundle = pipeline.newest_bundle(name, request.as_of, days)
@@ -273,6 +319,16 @@ def _say_loaded(report: LoadReport) -> None:
             err.print(f"  {kind.unreadable:,} x {kind.entity} {kind.name} is no {kind.kind}: empty")
     if report.rejected:
         err.print('See them with: smartretail query "select * from raw.rejected_rows"')
+
+
+def _say_scored(scored: ScoredLines, to: Path | None) -> None:
+    write_table(scored.lines, to)
+    counts = [f"{scored.lines.num_rows:,} lines scored of {scored.given:,} rows"]
+    if scored.other:
+        counts.append(f"{scored.other:,} are returns or copies")
+    err.print(", ".join(counts) + (f", written to {to}" if to else "") + ".")
+    for reason, count in sorted(scored.rejected.items(), key=lambda item: -item[1]):
+        err.print(f"  {count:,} x {reason}")
 
 
 def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> None:

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.spec import PredictionSpec
 
+_EXPORTED = (
+    *("as_of_date", "horizon_days", "probability", "decile", "band", "recipe", "model_version"),
+    *("run_id", "scored_at", "label_known_at"),
+)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -27,6 +32,14 @@ class Prediction:
         Length of the window it looks at, unless the user says otherwise.
     spec
         Its candidates for a given horizon.
+    open_rows
+        Where rows are facts that stay (order lines) rather than made anew for each as-of date: the
+        relation that says, by entity and ``horizon_days``, from when (``as_of_date``) until when
+        (``open_until``) the outcome is open, and when it is ``due_on``. Open rows are scored.
+    export_columns
+        Columns of its mart that ``smartretail export`` writes.
+    without_yes
+        Reason for which the prediction is skipped in a shop that shows no outcome of 1.
     """
 
     name: str
@@ -35,6 +48,14 @@ class Prediction:
     group_column: str
     horizon_days: int
     spec: Callable[[int], PredictionSpec]
+    open_rows: str | None = None
+    without_yes: str | None = None
+    export_columns: tuple[str, ...] = ()
+
+    @property
+    def exported(self) -> tuple[str, ...]:
+        """What an export writes: the key first, where nothing else was said."""
+        return self.export_columns or (*self.entity_columns, *_EXPORTED)
 
     @property
     def features_table(self) -> str:

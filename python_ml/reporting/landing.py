@@ -107,6 +107,9 @@ def _metric_rows(line: Measured) -> Iterator[Row]:
                 yield _row(line, f"{metric}_{part}", figure)
         elif value is not None:
             yield _row(line, metric, float(value))
+    for metric, value in asdict(line.savings).items() if line.savings else ():
+        figures = value if isinstance(value, dict) else {"value": value, "low": None, "high": None}
+        yield _row(line, f"saving_{metric}", figures["value"], figures["low"], figures["high"])
     for baseline, gains in line.gains.items():
         for metric, gain in gains.items():
             yield _row(line, f"{metric}_gain_over_{baseline}", gain.value, gain.low, gain.high)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from python_ml.predictions import get_prediction
 from python_ml.predictions.base import PairPrediction
-from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.postgres import Warehouse, columns_of
 
 if TYPE_CHECKING:
     from python_ml.pipeline import Outcome
@@ -42,6 +42,8 @@ def describe_run(
                     f"{outcome.recipe}, {outcome.horizon_days} days ahead"
                 ),
                 *_tables(warehouse, outcome.prediction, outcome.bundle_id, outcome.recipe),
+                *_savings(warehouse, outcome.bundle_id),
+                *_proxy_warning(warehouse, outcome),
             ]
     return parts
 
@@ -115,6 +117,57 @@ def metrics_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:
         cells = [_cell(metrics.get(metric)) for metric in _METRICS]
         table.add_row(label, *cells, style="bold" if is_published else None)
     return table
+
+
+def _savings(warehouse: Warehouse, bundle_id: str) -> list[Text]:
+    """What acting on the published predictions would have saved on the test rows."""
+    rows = {
+        row["metric"].removeprefix("saving_"): row
+        for row in _test_metrics(warehouse, bundle_id)
+        if row["metric"].startswith("saving_") and row["role"] == "test_as_published"
+    }
+    if not rows:
+        return []
+    by_threshold, on_all = (_money(rows[name]) for name in ("realised", "realised_all"))
+    return [
+        Text(
+            f"Acting above the threshold ({rows['acted_share']['value']:.1%} of rows) would have "
+            f"saved {by_threshold} per 1,000 rows, expected {rows['expected']['value']:,.0f}; "
+            f"acting on all {on_all}; on none 0."
+        )
+    ]
+
+
+def _money(row: dict[str, Any]) -> str:
+    return f"{row['value']:,.0f} ({row['lower_bound']:,.0f} to {row['upper_bound']:,.0f})"
+
+
+def _proxy_warning(warehouse: Warehouse, outcome: Outcome) -> list[Text]:
+    """Say where a label was made up: its figures look splendid and mean nothing."""
+    if not label_is_proxy(warehouse, outcome.prediction, outcome.run_id):
+        return []
+    return [
+        Text(
+            f"PROXY: {outcome.prediction} was trained on a rule made of its own features, because "
+            "outcomes were not recorded. Its AUC says nothing about real returns.",
+            style="bold red",
+        )
+    ]
+
+
+def label_is_proxy(warehouse: Warehouse, prediction: str, run_id: str | None) -> bool:
+    """Whether a run predicts a proxy of the outcome, as its mart rows say."""
+    if not warehouse.relation_exists("mart_rows", f"{prediction}_rows"):
+        return False
+    with warehouse.connect() as connection:
+        if "label_kind" not in columns_of(connection, "mart_rows", f"{prediction}_rows"):
+            return False
+        found = connection.execute(
+            f"select 1 from mart_rows.{prediction}_rows "  # noqa: S608 - names of our own
+            "where run_id = %s and label_kind = 'proxy' limit 1".encode(),
+            (run_id,),
+        ).fetchone()
+    return found is not None
 
 
 def _test_metrics(warehouse: Warehouse, bundle_id: str) -> list[dict[str, Any]]:

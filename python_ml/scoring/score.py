@@ -34,12 +34,17 @@ def score(
 ) -> pa.Table:
     """Score everybody known at ``as_of``.
 
+    Parameters
+    ----------
+    label_known_at
+        When the outcome is known, for rows that do not say it themselves.
+
     Returns
     -------
     pyarrow.Table
         Entity, probability, reasons, as-of date, horizon, scored at, label known at.
     """
-    keys, features = read_features(warehouse, prediction, catalogue, as_of)
+    keys, features = read_features(warehouse, prediction, catalogue, as_of, bundle.horizon_days)
     probabilities = bundle.predict(features) if len(features) else np.empty(0)
     reasons: list[str] = []
     for start in range(0, len(features), ROWS_PER_BATCH):
@@ -48,13 +53,13 @@ def score(
     count = len(probabilities)
     return pa.table(
         {
+            "label_known_at": [label_known_at] * count,
             **{name: keys.column(name) for name in keys.column_names},
             "as_of_date": [as_of] * count,
             "horizon_days": [bundle.horizon_days] * count,
             "probability": probabilities,
             "reasons": reasons,
             "scored_at": [utc_now()] * count,
-            "label_known_at": [label_known_at] * count,
         }
     )
 

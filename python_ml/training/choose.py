@@ -19,11 +19,18 @@ from python_ml.training.calibrate import (
 from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
 from python_ml.training.level import LevelEvidence, LevelPolicy, apply_shift, choose_level
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
+from python_ml.training.payoff import Savings, measure_savings
 from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
 from python_ml.training.recipes.blend import Blend
 from python_ml.training.recipes.out_of_fold import out_of_fold
 from python_ml.training.spec import PredictionSpec, TooSmallError
-from python_ml.training.splits import Split, latest_split, rolling_origins, sample_customers
+from python_ml.training.splits import (
+    Split,
+    latest_split,
+    newest_rows,
+    rolling_origins,
+    sample_customers,
+)
 
 OnStep = Callable[[str], None]
 ROWS_EXPLAINED = 2_000
@@ -48,6 +55,7 @@ class Measured:
     form: str
     measurement: Measurement
     gains: Mapping[str, Mapping[str, Interval]]
+    savings: Savings | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,7 @@ class _Round:
     reference: FloatArray | None
     out_of_fold_losses: Mapping[str, float]
     customers: int
+    value: FloatArray | None = None
 
     def published(self, name: str, policy: LevelPolicy) -> FloatArray:
         """Return the calibrated predictions at the level of ``policy``."""
@@ -206,7 +215,7 @@ def train(
     """
     say = on_step or (lambda _text: None)
     frame = frame.matured_by(as_of)
-    split = latest_split(frame, as_of)
+    split = latest_split(frame, as_of, spec.test_span_days)
     eligible, left_out = _eligible(spec, frame.rows(split.train))
     runner = _Runner(spec, eligible, seed, threads, say)
     origins = [runner.run(frame, origin) for origin in _origins(spec, frame, split, eligible)]
@@ -219,7 +228,7 @@ def train(
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
     say(f"Refitting {chosen} on every matured date")
-    final = _sampled(frame, spec.max_training_rows).with_newest(newest)
+    final = _sampled(spec, frame, spec.max_training_rows).with_newest(newest)
     published = runner.refit(final, test, chosen, levels[chosen])
     latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
     return TrainingResult(
@@ -265,11 +274,15 @@ def _origins(
         most=spec.most_origins,
         customers=max(recipe.minimum.customers for recipe in eligible),
         per_class=max(recipe.minimum.per_class for recipe in eligible),
+        span_days=spec.test_span_days,
     )
 
 
-def _sampled(frame: TrainingFrame, most_rows: int) -> TrainingFrame:
-    return frame if len(frame) <= most_rows else frame.rows(sample_customers(frame, most_rows))
+def _sampled(spec: PredictionSpec, frame: TrainingFrame, most_rows: int) -> TrainingFrame:
+    if len(frame) <= most_rows:
+        return frame
+    sample = newest_rows if spec.keep_newest else sample_customers
+    return frame.rows(sample(frame, most_rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +302,7 @@ class _Runner:
         most_rows = (
             self.spec.max_training_rows if split.role == "test" else self.spec.max_origin_rows
         )
-        train_rows = _sampled(frame.rows(split.train), most_rows)
+        train_rows = _sampled(self.spec, frame.rows(split.train), most_rows)
         if split.level_tested:
             train_rows = train_rows.with_newest(test.features)
         fitted: dict[str, FittedModel] = {}
@@ -320,6 +333,7 @@ class _Runner:
             reference=None if reference is None else reference.as_is,
             out_of_fold_losses=losses,
             customers=train_rows.customers(),
+            value=None if self.spec.payoff is None else self.spec.payoff.values(test.features),
         )
 
     def _fit(
@@ -470,8 +484,16 @@ def _pooled(origins: Sequence[_Round], levels: Mapping[str, LevelPolicy]) -> _Ro
     }
     label = np.concatenate([past.label for past in origins])
     entity = np.concatenate([past.entity for past in origins])
+    values = [past.value for past in origins if past.value is not None]
     return _Round(
-        replace(origins[-1].split, role="origins_pooled"), label, entity, trials, None, {}, 0
+        replace(origins[-1].split, role="origins_pooled"),
+        label,
+        entity,
+        trials,
+        None,
+        {},
+        0,
+        np.concatenate(values) if values else None,
     )
 
 
@@ -488,6 +510,11 @@ def _line(
     as_is = form == AS_IS
     rounds = spec.bootstrap_rounds // (ORIGIN_THRIFT if past.split.role == "origin" else 1)
     probability = past.trials[name].as_is if as_is else past.published(name, level)
+    savings = None
+    if spec.payoff is not None and past.value is not None and gains and not as_is:
+        savings = measure_savings(
+            spec.payoff, past.label, probability, past.value, past.entity, rounds=rounds, seed=seed
+        )
     against = [b for b in spec.baselines if b in past.trials and gains and not as_is]
     return Measured(
         recipe=name,
@@ -506,6 +533,7 @@ def _line(
             )
             for baseline in against
         },
+        savings=savings,
     )
 
 

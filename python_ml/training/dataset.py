@@ -23,6 +23,7 @@ def read_training_frame(
     horizon_days: int,
     *,
     most_rows: int | None = None,
+    keep_newest: bool = False,
 ) -> TrainingFrame:
     """Read the rows whose label was known at ``as_of``, sorted by date and entity.
 
@@ -31,6 +32,8 @@ def read_training_frame(
     most_rows
         Where there are more, whole customers are drawn in the warehouse, always the same ones, so
         that memory stays bounded in big shops.
+    keep_newest
+        Take the newest rows instead, twice as many: half of them to measure on.
 
     Returns
     -------
@@ -47,7 +50,11 @@ def read_training_frame(
             f"select count(*) from {prediction.labels_table} as labels where {known}",  # noqa: S608
             [horizon_days, as_of],
         )
-        sample = _sample(f"features.{group}", counted.column(0)[0].as_py(), most_rows)
+        count = counted.column(0)[0].as_py()
+        if keep_newest:
+            sample = _newest(prediction, known, count, 2 * most_rows)
+        else:
+            sample = _sample(f"features.{group}", count, most_rows)
     table = warehouse.read(
         f"select features.{group}, features.as_of_date, labels.label, labels.label_known_at, "  # noqa: S608
         f"{columns} from {prediction.features_table} as features "
@@ -68,9 +75,18 @@ def read_training_frame(
 
 
 def read_features(
-    warehouse: Warehouse, prediction: Prediction, catalogue: FeatureCatalogue, as_of: date
+    warehouse: Warehouse,
+    prediction: Prediction,
+    catalogue: FeatureCatalogue,
+    as_of: date,
+    horizon_days: int,
 ) -> tuple[pa.Table, pd.DataFrame]:
-    """Read the features of one as-of date: keys and features, sorted by the keys.
+    """Read the features of what is to be scored at one as-of date, sorted by the keys.
+
+    Returns
+    -------
+    tuple
+        Keys, with ``label_known_at`` where each row has one of its own, and features.
 
     Raises
     ------
@@ -78,11 +94,27 @@ def read_features(
         When the date was never built; an empty shop gives no rows and no error.
     """
     keys = list(prediction.entity_columns)
-    table = warehouse.read(
-        f"select {', '.join(keys + catalogue.names)} from {prediction.features_table} "  # noqa: S608
-        f"where as_of_date = $1 order by {_in_order(prediction)}",
-        [as_of],
-    )
+    columns = ", ".join(f"features.{name}" for name in keys + catalogue.names)
+    order = _in_order(prediction, "features.")
+    if prediction.open_rows is None:
+        table = warehouse.read(
+            f"select {columns} from {prediction.features_table} as features "  # noqa: S608
+            f"where as_of_date = $1 order by {order}",
+            [as_of],
+        )
+    else:
+        same = " and ".join(f"features.{key} = open_rows.{key}" for key in keys)
+        table = warehouse.read(
+            f"select {columns}, "  # noqa: S608
+            "case when open_rows.due_on > $1 then open_rows.due_on end as label_known_at "
+            f"from {prediction.features_table} as features "
+            f"inner join {prediction.open_rows} as open_rows on {same} "
+            "where open_rows.horizon_days = $2 and open_rows.as_of_date <= $1 "
+            "and (open_rows.open_until is null or open_rows.open_until > $1) "
+            f"order by {order}",
+            [as_of, horizon_days],
+        )
+        keys.append("label_known_at")
     if table.num_rows == 0 and not _was_built(warehouse, prediction, as_of):
         raise InputError(
             f"The features of {as_of} were not built.", f"Run `smartretail build --as-of {as_of}`."
@@ -111,6 +143,17 @@ def _sample(entity: str, rows: int, most_rows: int) -> str:
         return ""
     # md5 is the same on every engine; four hex digits cut to 1 in 65,536
     return f"and substr(md5({entity}), 1, 4) < '{int(65536 * most_rows / rows):04x}'"
+
+
+def _newest(prediction: Prediction, known: str, rows: int, most_rows: int) -> str:
+    """A condition that keeps the newest as-of dates, ``most_rows`` of ``rows`` at most."""
+    if rows <= most_rows:
+        return ""
+    return (
+        "and features.as_of_date > (select labels.as_of_date "  # noqa: S608 - names of our own
+        f"from {prediction.labels_table} as labels where {known} "
+        f"order by labels.as_of_date desc limit 1 offset {most_rows:d})"
+    )
 
 
 def _in_order(prediction: Prediction, prefix: str = "") -> str:

@@ -20,6 +20,8 @@ from python_ml.training.recipes.linear import fit_logistic
 BINS = 10
 LEVELS = (2.5, 97.5)
 PERFECT_ROUNDS = 200
+CONSTANT = 1e-9
+"""Logits that spread less differ by rounding alone."""
 CHUNK = 4_000_000
 """Weights held at a time, rows times rounds."""
 
@@ -170,7 +172,7 @@ def calibration_slope(label: FloatArray, probability: FloatArray) -> float:
     """Return the slope of the label on the logit; NaN where it is not defined."""
     logits = to_logit(probability)
     spread = logits.std()
-    if len(np.unique(label)) == 1 or spread == 0:
+    if len(np.unique(label)) == 1 or spread < CONSTANT:
         return float("nan")
     standard = ((logits - logits.mean()) / spread)[:, None]
     return float(fit_logistic(standard, label, strength=1e-3)[1] / spread)
@@ -212,6 +214,22 @@ def bootstrap(
         for name, statistic in statistics.items():
             parts[name].append(statistic(label, probability, weights))
     return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def bootstrap_means(
+    columns: FloatArray, entity: TextArray, *, rounds: int, seed: int
+) -> list[Interval]:
+    """Return the mean of each column (rows, columns) with its interval by customer."""
+    groups, _ = pd.factorize(entity, sort=True)
+    count = int(groups.max()) + 1
+    sums = np.stack([np.bincount(groups, column, minlength=count) for column in columns.T], axis=1)
+    sizes = np.bincount(groups, minlength=count).astype(np.float64)
+    weights = customer_weights(np.asarray(groups, dtype=np.int64), rounds, seed)
+    drawn = (weights @ sums) / (weights @ sizes)[:, None]
+    low, high = np.percentile(drawn, LEVELS, axis=0)
+    means = columns.mean(axis=0)
+    figures = zip(means, low, high, strict=True)
+    return [Interval(float(mean), float(a), float(b)) for mean, a, b in figures]
 
 
 def _chunks(rounds: int, rows: int) -> list[int]:

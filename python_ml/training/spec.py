@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from python_ml.errors import SmartRetailError
+from python_ml.training.payoff import Payoff
 from python_ml.training.recipes.base import Recipe
 
 
@@ -36,8 +37,15 @@ class PredictionSpec:
         Rolling origins that recipes are chosen on.
     max_training_rows
         Above it, whole customers are sampled.
+    keep_newest
+        Above it, the newest rows are kept instead: where rows come day by day, old ones tell of
+        other products and other customers.
     max_origin_rows
         The same for each rolling origin that recipes are chosen on.
+    payoff
+        What acting on a prediction costs and saves, where that is known.
+    test_span_days
+        Days of as-of dates that are tested together: more than one where rows come day by day.
     bootstrap_rounds
         Draws behind each interval.
     """
@@ -52,6 +60,9 @@ class PredictionSpec:
     most_origins: int = 4
     max_training_rows: int = 400_000
     max_origin_rows: int = 20_000
+    keep_newest: bool = False
+    payoff: Payoff | None = None
+    test_span_days: int = 1
     bootstrap_rounds: int = 200
 
     def __post_init__(self) -> None:

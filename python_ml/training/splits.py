@@ -14,6 +14,7 @@ import pandas as pd
 from python_ml.errors import InputError
 from python_ml.training.frame import (
     BoolArray,
+    DayArray,
     FloatArray,
     IntArray,
     TextArray,
@@ -32,8 +33,9 @@ class Split:
     """Training rows and test rows of one measurement.
 
     ``role`` is ``test`` for the one that is reported and ``origin`` for the earlier ones that
-    recipes are chosen on. ``level_tested`` is false where the test rows come from the training
-    dates, so that a change of the base rate over time cannot show.
+    recipes are chosen on. Test rows are those of ``test_date`` and, where as-of dates are tested
+    in spans, of the days that follow. ``level_tested`` is false where the test rows come from the
+    training dates, so that a change of the base rate over time cannot show.
     """
 
     role: Literal["test", "origin", "origins_pooled"]
@@ -69,8 +71,10 @@ def customer_folds(entity: TextArray, folds: int, seed: int = 0) -> IntArray:
     return fold_of[codes]
 
 
-def latest_split(frame: TrainingFrame, as_of: date | str | np.datetime64) -> Split:
-    """Return the split that is reported: the latest as-of date whose window has closed.
+def latest_split(
+    frame: TrainingFrame, as_of: date | str | np.datetime64, span_days: int = 1
+) -> Split:
+    """Return the split that is reported: the latest as-of dates whose windows have closed.
 
     It trains on the dates whose windows had closed by that date. With less than two horizons of
     history there are none; then a quarter of the customers of all matured dates test, and
@@ -87,17 +91,23 @@ def latest_split(frame: TrainingFrame, as_of: date | str | np.datetime64) -> Spl
             f"No outcome is known yet at {as_of}: no window of {frame.horizon_days} days closed.",
             "Wait for more history, or use a shorter --horizon.",
         )
-    test_date = frame.as_of[matured].max()
+    test_date = frame.as_of[matured].max() - (span_days - 1)
     train = frame.label_known_at <= test_date
     if _both_classes(frame, train):
-        return Split("test", test_date, train, matured & (frame.as_of == test_date))
+        return Split("test", test_date, train, matured & _in_span(frame, test_date, span_days))
     bucket = stable_hash(frame.entity, "test") % np.uint64(1000)
     held_out = bucket < np.uint64(round(TEST_SHARE * 1000))
     return Split("test", test_date, matured & ~held_out, matured & held_out, level_tested=False)
 
 
 def rolling_origins(
-    frame: TrainingFrame, before: np.datetime64, *, most: int, customers: int, per_class: int
+    frame: TrainingFrame,
+    before: np.datetime64,
+    *,
+    most: int,
+    customers: int,
+    per_class: int,
+    span_days: int = 1,
 ) -> list[Split]:
     """Return earlier measurements, oldest first, whose outcomes were all known at ``before``.
 
@@ -107,8 +117,8 @@ def rolling_origins(
     """
     known = frame.label_known_at <= before
     found: list[Split] = []
-    for day in np.unique(frame.as_of[known])[::-1]:
-        train, test = frame.label_known_at <= day, known & (frame.as_of == day)
+    for day in _starts_of_spans(frame.as_of[known], span_days):
+        train, test = frame.label_known_at <= day, known & _in_span(frame, day, span_days)
         if not _enough(frame.entity[train], frame.label[train], customers, per_class):
             break  # earlier dates have still less to learn from
         if _both_classes(frame, test):
@@ -117,12 +127,30 @@ def rolling_origins(
     return [found[i] for i in spread][::-1]
 
 
+def _starts_of_spans(dates: DayArray, span_days: int) -> DayArray:
+    """Return the as-of dates that spans may start on, latest first: spans do not overlap."""
+    days = np.unique(dates)
+    if span_days == 1 or len(days) == 0:
+        return days[::-1]
+    return np.arange(days[-1] - (span_days - 1), days[0] - 1, -span_days)
+
+
+def _in_span(frame: TrainingFrame, first: np.datetime64, days: int) -> BoolArray:
+    return np.asarray((frame.as_of >= first) & (frame.as_of < first + days), dtype=np.bool_)
+
+
 def sample_customers(frame: TrainingFrame, most_rows: int) -> BoolArray:
     """Return a mask of at most about ``most_rows`` rows: whole customers, by a stable hash."""
     if len(frame) <= most_rows:
         return np.ones(len(frame), dtype=np.bool_)
     share = most_rows / len(frame)
     return np.asarray(stable_hash(frame.entity, "sample") < np.uint64(share * 2.0**64))
+
+
+def newest_rows(frame: TrainingFrame, most_rows: int) -> BoolArray:
+    """Return a mask of at most ``most_rows`` rows: the newest as-of dates that fit in whole."""
+    first = frame.as_of[len(frame) - most_rows - 1]
+    return np.asarray(frame.as_of > first, dtype=np.bool_)
 
 
 def _both_classes(frame: TrainingFrame, mask: BoolArray) -> bool:

@@ -39,11 +39,16 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureCatalogue:
-    """Keys and features of ``feat_<prediction>``."""
+    """Keys and features of ``feat_<prediction>``.
+
+    ``context`` are columns that are kept for readers (role ``context``) or say which rows belong
+    together (role ``group``), and that no model learns from.
+    """
 
     model: str
     keys: tuple[str, ...]
     features: tuple[Feature, ...]
+    context: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -74,18 +79,21 @@ def read_catalogue(target_dir: Path, prediction: str) -> FeatureCatalogue:
         raise BuildError(f"There is no model {model}.", "Add it under models_sql/features.")
     keys: list[str] = []
     features: list[Feature] = []
+    context: list[str] = []
     for name, column in node["columns"].items():
         role = column.get("config", {}).get("meta", {}).get("role") or column["meta"].get("role")
         if role == "key":
             keys.append(name)
+        elif role in ("group", "context"):
+            context.append(name)
         elif role in ("feature", "categorical"):
             features.append(Feature(name, role, column["description"]))
         else:
             raise BuildError(
                 f"{model}.yml gives the column {name} no role.",
-                "Add `config: {meta: {role: feature}}` (or key, or categorical).",
+                "Add `config: {meta: {role: feature}}` (or categorical, key, group, context).",
             )
-    return FeatureCatalogue(model, tuple(keys), tuple(features))
+    return FeatureCatalogue(model, tuple(keys), tuple(features), tuple(context))
 
 
 def built_catalogue(warehouse: Warehouse, target_dir: Path, prediction: str) -> FeatureCatalogue:
@@ -115,7 +123,7 @@ def with_attributes(catalogue: FeatureCatalogue, built: dict[str, str]) -> Featu
     BuildError
         Naming the columns that only one of the two has, or an attribute of another type.
     """
-    described = {*catalogue.keys, *catalogue.names}
+    described = {*catalogue.keys, *catalogue.context, *catalogue.names}
     attributes = [
         _attribute(catalogue.model, name, type_)
         for name, type_ in built.items()

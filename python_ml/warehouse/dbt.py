@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,6 +56,7 @@ def dbt_environment(
         "SMARTRETAIL_SHOP_SOURCE": staging,
         "SMARTRETAIL_MACROS_HASH": macros_hash(),
         "SMARTRETAIL_WAREHOUSE_SCHEMA": warehouse.layout.schema or "",
+        "SMARTRETAIL_RETURN_LABEL": settings.return_label,
         "SMARTRETAIL_THREADS": str(settings.threads),
     }
 
@@ -81,6 +82,8 @@ def run_dbt(
     *,
     target: Target = "prod",
     project_dir: Path = PROJECT_DIR,
+    target_dir: Path | None = None,
+    extra_environment: Mapping[str, str] | None = None,
     on_line: OnLine | None = None,
 ) -> list[DbtNode]:
     """Run ``dbt <arguments>`` and return what became of each node.
@@ -91,6 +94,11 @@ def run_dbt(
         For instance ``["build", "--select", "+feat_order_habit"]``.
     project_dir
         Another copy of the project, for tests that change its SQL.
+    target_dir
+        Where dbt keeps what it compiles; the home's own by default, which readers of its manifest
+        rely on.
+    extra_environment
+        Variables beside those of :func:`dbt_environment`.
     on_line
         Called with each line that dbt prints.
 
@@ -99,7 +107,7 @@ def run_dbt(
     BuildError
         Naming the models and tests that failed, and the log to read.
     """
-    target_dir = settings.dbt_target_dir
+    target_dir = target_dir or settings.dbt_target_dir
     results_file = target_dir / "run_results.json"
     results_file.unlink(missing_ok=True)
     log_dir = settings.logs_dir / "dbt"
@@ -115,7 +123,11 @@ def run_dbt(
         "--target-path", str(target_dir),
         "--log-path", str(log_dir),
     ]  # fmt: skip
-    environment = {**os.environ, **dbt_environment(settings, warehouse, staging, target)}
+    environment = {
+        **os.environ,
+        **dbt_environment(settings, warehouse, staging, target),
+        **(extra_environment or {}),
+    }
     log.debug("dbt %s", " ".join(arguments))
     last_lines: list[str] = []
     with subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from python_ml.training.recipes.base import FittedModel, Minimum, Recipe
+from python_ml.training.recipes.base_rate import BaseRate, BaseRateModel
 from python_ml.training.recipes.bgnbd import BgNbd, BgNbdModel, HistoryColumns
 from python_ml.training.recipes.blend import Blend, BlendModel
 from python_ml.training.recipes.boosted import Boosted, BoostedModel
@@ -23,14 +24,17 @@ from python_ml.training.recipes.pair_rules import (
 )
 from python_ml.training.recipes.ranker import Ranker, RankerModel
 from python_ml.training.recipes.recency import Recency, RecencyModel
+from python_ml.training.recipes.smoothed_rates import SmoothedRates, SmoothedRatesModel
 
 RECIPES: dict[str, type[Recipe]] = {
     recipe.name: recipe
     for recipe in (
+        BaseRate,
         Recency,
         Frequency,
         LogRfm,
         BgNbd,
+        SmoothedRates,
         Logistic,
         Boosted,
         Blend,
@@ -45,6 +49,8 @@ RECIPES: dict[str, type[Recipe]] = {
 MODELS: dict[str, type[FittedModel]] = {
     model.recipe: model
     for model in (
+        BaseRateModel,
+        SmoothedRatesModel,
         RecencyModel,
         FrequencyModel,
         LogRfmModel,
@@ -64,6 +70,7 @@ MODELS: dict[str, type[FittedModel]] = {
 __all__ = [
     "MODELS",
     "RECIPES",
+    "BaseRate",
     "BgNbd",
     "Blend",
     "Boosted",
@@ -81,4 +88,5 @@ __all__ = [
     "Ranker",
     "Recency",
     "Recipe",
+    "SmoothedRates",
 ]

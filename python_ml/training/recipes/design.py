@@ -9,18 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from python_ml.training.frame import FloatArray, TrainingFrame
+from python_ml.training.frame import FloatArray, IntArray, TrainingFrame
+from python_ml.training.recipes.base import to_logit
 
 CLIP = (0.005, 0.995)
 """Quantiles of the training rows beyond which a number counts as the quantile."""
 KNOTS = (0.25, 0.5, 0.75)
 RAREST_LEVEL = 0.01
 RAREST_MISSING = 0.002
+RATE = "_rate"
+"""How the names of smoothed rates end: never 0 or 1, they are at home on the scale of logits."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """How one numeric column is read: signed log, clipped, gaps filled with the median."""
+    """How one numeric column is read: clipped on its scale, gaps filled with the median.
+
+    The scale is the signed log, or for smoothed rates the logit.
+    """
 
     column: str
     low: float
@@ -28,8 +34,8 @@ class Number:
     fill: float
 
     def read(self, features: pd.DataFrame) -> FloatArray:
-        """Return the column on its log scale, NaN where it is missing."""
-        return np.clip(signed_log(as_numbers(features[self.column])), self.low, self.high)
+        """Return the column on its scale, NaN where it is missing."""
+        return np.clip(on_its_scale(self.column, features), self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,12 @@ class Design:
             name: np.where(np.isnan(values), self.numbers[name].fill, values)
             for name, values in raw.items()
         }
-        texts: dict[str, pd.Series[Any]] = {}
+        texts: dict[str, tuple[IntArray, dict[str, int]]] = {}
         matrix = np.empty((len(features), len(self.terms)), order="F")
         for i, term in enumerate(self.terms):
             if term.kind == "level" and term.column not in texts:
-                texts[term.column] = as_text(features[term.column])
+                codes, levels = pd.factorize(as_text(features[term.column]))
+                texts[term.column] = codes, {str(level): k for k, level in enumerate(levels)}
             values = self._values(term, raw, filled, texts)
             matrix[:, i] = (values - term.mean) / term.scale
         return matrix
@@ -76,7 +83,7 @@ class Design:
         term: Term,
         raw: Mapping[str, FloatArray],
         filled: Mapping[str, FloatArray],
-        texts: Mapping[str, pd.Series[Any]],
+        texts: Mapping[str, tuple[IntArray, dict[str, int]]],
     ) -> FloatArray:
         if term.kind == "value":
             return filled[term.column]
@@ -88,7 +95,8 @@ class Design:
             # around the medians, so that a product says what its two values do not
             a, b = term.column, str(term.other)
             return (filled[a] - self.numbers[a].fill) * (filled[b] - self.numbers[b].fill)
-        return np.asarray(texts[term.column] == term.at, dtype=np.float64)
+        codes, places = texts[term.column]
+        return np.asarray(codes == places.get(str(term.at), len(places)), dtype=np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the design as plain JSON types."""
@@ -102,6 +110,12 @@ class Design:
         """Read what :meth:`to_dict` wrote."""
         numbers = {entry["column"]: Number(**entry) for entry in content["numbers"]}
         return cls(numbers, tuple(Term(**entry) for entry in content["terms"]))
+
+
+def on_its_scale(column: str, features: pd.DataFrame) -> FloatArray:
+    """Return a rate, as its name says, as logit, any other number as signed log."""
+    values = as_numbers(features[column])
+    return to_logit(values) if column.endswith(RATE) else signed_log(values)
 
 
 def signed_log(values: FloatArray) -> FloatArray:
@@ -163,7 +177,7 @@ def fit_design(
 
 
 def _fit_number(name: str, features: pd.DataFrame) -> Number:
-    values = signed_log(as_numbers(features[name]))
+    values = on_its_scale(name, features)
     known = values[~np.isnan(values)]
     if len(known) == 0:
         return Number(name, 0.0, 0.0, 0.0)

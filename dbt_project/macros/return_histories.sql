@@ -1,0 +1,64 @@
+{#-
+    The attributes whose values get a return rate of their own: all but dates, which are no kinds of
+    anything.
+-#}
+{% macro return_rate_attributes(relation) -%}
+    {%- set names = [] -%}
+    {%- if execute -%}
+        {%- for column in adapter.get_columns_in_relation(relation)
+            if column.name.startswith('attribute_') and column.data_type | lower != 'date' -%}
+            {%- do names.append(column.name) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(names) }}
+{%- endmacro %}
+
+{#-
+    What histories return risk keeps: by name, the columns that say whose history it is. Names hold the
+    number of an attribute instead of its name, which may be as long as a name can be.
+-#}
+{% macro return_histories(attributes) -%}
+    {%- set histories = {
+        'customer': ['customer_id'],
+        'product': ['product_id'],
+        'category': ['category'],
+        'customer_product': ['customer_id', 'product_id'],
+        'customer_category': ['customer_id', 'category'],
+    } -%}
+    {%- for attribute in attributes -%}
+        {%- set value = 'value_' ~ loop.index -%}
+        {%- do histories.update({value: [attribute]}) -%}
+        {%- if attribute.startswith('attribute_line_') -%}
+            {%- do histories.update({
+                'product_' ~ value: ['product_id', attribute],
+                'category_' ~ value: ['category', attribute],
+                'customer_' ~ value: ['customer_id', attribute],
+            }) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(histories) }}
+{%- endmacro %}
+
+{#- What is known of an order: all of it, and the parts of it that are like the line. -#}
+{% macro return_baskets(attributes) -%}
+    {%- set baskets = {
+        'order': ['order_id'],
+        'order_product': ['order_id', 'product_id'],
+        'order_category': ['order_id', 'category'],
+    } -%}
+    {%- for attribute in attributes if attribute.startswith('attribute_line_') -%}
+        {%- do baskets.update({
+            'order_value_' ~ (attributes.index(attribute) + 1): ['order_id', 'product_id', attribute],
+        }) -%}
+    {%- endfor -%}
+    {{ return(baskets) }}
+{%- endmacro %}
+
+{#- What is added up over the days of a history, and what a row adds of it: nothing, unless named. -#}
+{% macro return_changes(added={}) -%}
+    {%- for measure in [
+        'order_count', 'line_count', 'unit_price', 'net_amount', 'settled', 'returned', 'unsettled_returns',
+    ] %}
+        {{ added.get(measure, 0) }} as {{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

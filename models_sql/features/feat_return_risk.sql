@@ -1,0 +1,338 @@
+{{ config(indexes=[{'columns': ['line_key']}, {'columns': ['as_of_date']}]) }}
+
+{%- set attributes = columns_like(ref('int_lines_at_order'), 'attribute_') %}
+{%- set rated = return_rate_attributes(ref('int_lines_at_order')) %}
+{%- set keys = (['customer_id', 'product_id', 'category'] + rated) | join(', ') %}
+{%- set histories = return_histories(rated) %}
+{%- set baskets = return_baskets(rated) %}
+{%- set measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
+
+with known_lines as (
+
+    select
+        *,
+        {{ add_days('as_of_date', -1) }} as changed_on
+    from {{ ref('int_lines_at_order') }}
+
+),
+
+outcomes as (
+
+    select * from {{ ref('int_line_outcomes') }}
+    where horizon_days = {{ var('return_window_days') }}
+
+),
+
+newest as (
+
+    select max(as_of_date) as as_of_date from {{ ref('int_as_of_dates') }}
+    where prediction = 'return_risk'
+
+),
+
+new_lines as (
+
+    select known_lines.*
+    from known_lines
+    inner join newest on known_lines.as_of_date <= newest.as_of_date
+    where {{ is_missing('known_lines', 'line_key') }} and {{ is_unseen('known_lines') }}
+
+),
+
+first_order_days as (
+
+    select
+        order_id,
+        customer_id,
+        min(changed_on) as changed_on
+    from known_lines
+    group by 1, 2
+
+),
+
+known_outcomes as (
+
+    select
+        known_lines.*,
+        outcomes.label,
+        outcomes.label_known_at,
+        outcomes.returned_known_on
+    from known_lines
+    inner join outcomes on known_lines.line_key = outcomes.line_key
+    where outcomes.label_known_at is not null or outcomes.returned_known_on is not null
+
+),
+
+-- What changes in the histories, and on which day: a line is known, its outcome is settled, an
+-- early return is known until then, an order is known. The last kind changes nothing: it asks.
+changes as (
+
+    select
+        {{ keys }},
+        changed_on,
+        {{- return_changes({
+            'line_count': 1, 'unit_price': 'unit_price', 'net_amount': 'net_amount',
+        }) }}
+    from known_lines
+
+    union all
+
+    select
+        {{ keys }},
+        label_known_at as changed_on,
+        {{- return_changes({
+            'settled': 1,
+            'returned': 'label',
+            'unsettled_returns': 'case when returned_known_on is null then 0 else -1 end',
+        }) }}
+    from known_outcomes
+    where label_known_at is not null
+
+    union all
+
+    select
+        {{ keys }},
+        returned_known_on as changed_on,
+        {{- return_changes({'unsettled_returns': 1}) }}
+    from known_outcomes
+    where returned_known_on is not null
+
+    union all
+
+    select
+        customer_id,
+        null as product_id,
+        null as category,
+        {%- for attribute in rated %}
+        null as {{ attribute }},
+        {%- endfor %}
+        changed_on,
+        {{- return_changes({'order_count': 1}) }}
+    from first_order_days
+
+    union all
+
+    select
+        {{ keys }},
+        ordered_on as changed_on,
+        {{- return_changes() }}
+    from new_lines
+    where ordered_on <> changed_on
+
+),
+
+shop_history as (
+
+    {{ known_before_each_day('changes', [], ['settled', 'returned']) }}
+
+),
+{%- for name, columns in histories.items() %}
+
+{{ name }}_history as (
+
+    {{ known_before_each_day(
+        'changes', columns, measures + (['order_count', 'net_amount'] if name == 'customer' else []),
+        dated_by='line_count', asked='new_lines',
+    ) }}
+
+),
+{%- endfor %}
+
+-- The order's own lines count as far as they are known at the line's first midnight.
+basket_changes as (
+
+    select
+        order_id,
+        {{ keys }},
+        changed_on,
+        1 as line_count,
+        quantity,
+        net_amount
+    from known_lines
+
+    union all
+
+    select
+        order_id,
+        {{ keys }},
+        as_of_date as changed_on,
+        0 as line_count,
+        0 as quantity,
+        0 as net_amount
+    from new_lines
+
+),
+{%- for name, columns in baskets.items() %}
+
+{{ name }}_basket as (
+
+    {{ known_before_each_day(
+        'basket_changes', columns, ['line_count', 'quantity', 'net_amount'], asked='new_lines'
+    ) }}
+
+),
+{%- endfor %}
+
+lines_with_history as (
+
+    select
+        new_lines.*,
+        {%- for name in histories %}
+        {{ name }}_history.line_count as {{ name }}_lines,
+        {{ name }}_history.unit_price as {{ name }}_prices,
+        {{ name }}_history.settled as {{ name }}_settled,
+        {{ name }}_history.returned as {{ name }}_returned,
+        {{ name }}_history.unsettled_returns as {{ name }}_unsettled_returns,
+        {{ name }}_history.first_on as {{ name }}_first_on,
+        {{ name }}_history.last_on as {{ name }}_last_on,
+        {%- endfor %}
+        customer_history.order_count as customer_orders,
+        customer_history.net_amount as customer_amount,
+        {%- for name, columns in baskets.items() %}
+        {{ name }}_basket.line_count as {{ name }}_lines,
+        {{ name }}_basket.quantity as {{ name }}_quantity,
+        {{ name }}_basket.net_amount as {{ name }}_amount,
+        {%- endfor %}
+        {{ smoothed_rate('shop_history.returned', 'shop_history.settled', '0.1', 20) }} as shop_rate
+    from new_lines
+    left join shop_history on new_lines.ordered_on = shop_history.changed_on
+    {%- for name, columns in histories.items() %}
+    left join {{ name }}_history
+        on
+            new_lines.ordered_on = {{ name }}_history.changed_on
+            {%- for column in columns %}
+            and new_lines.{{ column }} = {{ name }}_history.{{ column }}
+            {%- endfor %}
+    {%- endfor %}
+    {%- for name, columns in baskets.items() %}
+    left join {{ name }}_basket
+        on
+            new_lines.as_of_date = {{ name }}_basket.changed_on
+            {%- for column in columns %}
+            and new_lines.{{ column }} = {{ name }}_basket.{{ column }}
+            {%- endfor %}
+    {%- endfor %}
+
+),
+
+-- Each rate is drawn to that of what it is a part of: a new product to its category's.
+single_rates as (
+
+    select
+        *,
+        {{ smoothed_rate('customer_returned', 'customer_settled', 'shop_rate', 20) }}
+            as customer_rate,
+        {%- for attribute in rated %}
+        {{ smoothed_rate(
+            'value_' ~ loop.index ~ '_returned', 'value_' ~ loop.index ~ '_settled', 'shop_rate', 50
+        ) }} as value_{{ loop.index }}_rate,
+        {%- endfor %}
+        {{ smoothed_rate('category_returned', 'category_settled', 'shop_rate', 50) }}
+            as category_rate
+    from lines_with_history
+
+),
+
+product_rates as (
+
+    select
+        *,
+        {{ smoothed_rate(
+            'product_returned', 'product_settled', 'coalesce(category_rate, shop_rate)', 20
+        ) }} as product_rate
+    from single_rates
+
+),
+
+final as (
+
+    select
+        line_key,
+        as_of_date,
+        customer_or_order_id,
+        order_id,
+        line_id,
+        customer_id,
+        product_id,
+        ordered_at,
+        ordered_on,
+
+        -- the line and its order
+        cast(quantity as {{ type_double() }}) as basket_line_quantity,
+        cast(unit_price as {{ type_double() }}) as basket_line_unit_price,
+        cast(discount as {{ type_double() }}) as basket_line_discount_share,
+        cast(net_amount as {{ type_double() }}) as basket_line_value,
+        cast(order_lines as integer) as basket_lines,
+        cast(order_quantity as {{ type_double() }}) as basket_units,
+        cast(order_amount as {{ type_double() }}) as basket_value,
+        {{ ratio('net_amount', 'order_amount') }} as basket_line_share_of_value,
+        cast(order_product_lines as integer) as basket_lines_of_product,
+        cast(order_category_lines as integer) as basket_lines_of_category,
+        case when customer_id is null then 1 else 0 end as basket_is_guest,
+
+        -- the customer before the order
+        cast(customer_orders as integer) as frequency_orders_total,
+        cast(customer_lines as integer) as frequency_lines_total,
+        {{ ratio('customer_lines', 'customer_orders') }} as frequency_lines_per_order,
+        cast(customer_amount as {{ type_double() }}) as monetary_spend_total,
+        {{ ratio('unit_price * customer_lines', 'customer_prices') }}
+            as monetary_price_over_customer_mean,
+        {{ days_between('customer_last_on', 'ordered_on') }} as recency_days,
+        {{ days_between('customer_first_on', 'ordered_on') }} as recency_tenure_days,
+        cast(customer_settled as integer) as return_customer_settled_lines,
+        cast(customer_returned as integer) as return_customer_returned_lines,
+        cast(customer_unsettled_returns as integer) as return_customer_unsettled_returns,
+        cast(customer_rate as {{ type_double() }}) as return_customer_rate,
+
+        -- the product before the order
+        cast(product_lines as integer) as product_lines_total,
+        {{ days_between('product_first_on', 'ordered_on') }} as product_age_days,
+        {{ ratio('unit_price * product_lines', 'product_prices') }} as product_price_over_mean,
+        cast(customer_product_lines as integer) as product_lines_of_customer,
+        cast(product_settled as integer) as return_product_settled_lines,
+        cast(product_unsettled_returns as integer) as return_product_unsettled_returns,
+        cast(product_rate as {{ type_double() }}) as return_product_rate,
+        cast({{ smoothed_rate(
+            'customer_product_returned', 'customer_product_settled', 'customer_rate', 5
+        ) }} as {{ type_double() }}) as return_customer_product_rate,
+
+        -- the category before the order
+        category as category_name,
+        {{ ratio('unit_price * category_lines', 'category_prices') }} as category_price_over_mean,
+        cast(customer_category_lines as integer) as category_lines_of_customer,
+        cast(category_rate as {{ type_double() }}) as return_category_rate,
+        cast({{ smoothed_rate(
+            'customer_category_returned', 'customer_category_settled', 'customer_rate', 10
+        ) }} as {{ type_double() }}) as return_customer_category_rate,
+        cast(shop_rate as {{ type_double() }}) as return_shop_rate,
+
+        -- attributes named at load
+        {%- for attribute in attributes %}
+        {{ attribute }},
+        {%- endfor %}
+        {%- for attribute in rated %}
+        cast(value_{{ loop.index }}_rate as {{ type_double() }}) as {{ attribute[:46] }}_rate,
+        {%- if attribute.startswith('attribute_line_') %}
+        cast(order_product_lines - order_value_{{ loop.index }}_lines as integer)
+            as {{ attribute[:46] }}_others_in_basket,
+        {{ ratio('customer_value_' ~ loop.index ~ '_lines', 'customer_lines') }}
+            as {{ attribute[:46] }}_share_of_customer,
+        cast({{ smoothed_rate(
+            'product_value_' ~ loop.index ~ '_returned', 'product_value_' ~ loop.index ~ '_settled',
+            'product_rate', 10
+        ) }} as {{ type_double() }}) as {{ attribute[:46] }}_in_product_rate,
+        cast({{ smoothed_rate(
+            'category_value_' ~ loop.index ~ '_returned', 'category_value_' ~ loop.index ~ '_settled',
+            'value_' ~ loop.index ~ '_rate', 20
+        ) }} as {{ type_double() }}) as {{ attribute[:46] }}_in_category_rate,
+        {%- endif %}
+        {%- endfor %}
+
+        -- season
+        {{ month_of('ordered_on') }} as season_order_month,
+        {{ iso_weekday('ordered_on') }} as season_order_weekday
+    from product_rates
+
+)
+
+select * from final
