@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from python_ml.training.recipes import Ease, EasePopular, ItemToItem, Popular, Ranker
+from python_ml.training.recipes import (
+    Ease,
+    EasePopular,
+    ItemToItem,
+    PairLinear,
+    Popular,
+    Ranker,
+)
 from python_ml.training.recipes.base import Recipe
 
 
@@ -32,7 +39,14 @@ class PairSpec:
         Rows behind log-loss and calibration.
     """
 
-    recipes: tuple[Recipe, ...] = (Popular(), ItemToItem(), Ease(), EasePopular(), Ranker())
+    recipes: tuple[Recipe, ...] = (
+        Popular(),
+        ItemToItem(),
+        Ease(),
+        EasePopular(),
+        PairLinear(),
+        Ranker(),
+    )
     min_gain: float = 0.001
     candidates: int = 200
     customers_per_date: int = 3_000

@@ -16,6 +16,8 @@ from python_ml.training.recipes.pair_rules import (
     EasePopularModel,
     ItemToItem,
     ItemToItemModel,
+    PairLinear,
+    PairLinearModel,
     Popular,
     PopularModel,
 )
@@ -36,6 +38,7 @@ RECIPES: dict[str, type[Recipe]] = {
         ItemToItem,
         Ease,
         EasePopular,
+        PairLinear,
         Ranker,
     )
 }
@@ -53,6 +56,7 @@ MODELS: dict[str, type[FittedModel]] = {
         ItemToItemModel,
         EaseModel,
         EasePopularModel,
+        PairLinearModel,
         RankerModel,
     )
 }
@@ -72,6 +76,7 @@ __all__ = [
     "LogRfm",
     "Logistic",
     "Minimum",
+    "PairLinear",
     "Popular",
     "Ranker",
     "Recency",

@@ -33,6 +33,10 @@ class PairRule(Recipe):
     model: ClassVar[type[PairRuleModel]]
     minimum: ClassVar[Minimum] = Minimum(customers=20, per_class=5)
 
+    def columns(self, frame: TrainingFrame) -> tuple[str, ...]:
+        """Return the columns that it reads."""
+        return (*self.signals, *ACTIVITY)
+
     def fit(
         self,
         frame: TrainingFrame,
@@ -42,7 +46,7 @@ class PairRule(Recipe):
         fitted: Mapping[str, FittedModel] | None = None,
     ) -> PairRuleModel:
         """Fit on every row."""
-        columns = (*self.signals, *ACTIVITY)
+        columns = self.columns(frame)
         design, beta = fit_logs(frame, columns)
         return self.model(design, beta[0], np.array(beta[1:]), columns, STRENGTH)
 
@@ -116,6 +120,46 @@ class EasePopular(PairRule):
     model: ClassVar[type[PairRuleModel]] = EasePopularModel
 
 
+class PairLinearModel(PairRuleModel):
+    """The model of :class:`PairLinear`."""
+
+    recipe: ClassVar[str] = "pair_linear"
+    file: ClassVar[str] = "pair_linear.json"
+
+
+@dataclass(frozen=True)
+class PairLinear(PairRule):
+    """Every first-stage rank and share, every affinity, and how the item sells."""
+
+    name: ClassVar[str] = "pair_linear"
+    signals: ClassVar[tuple[str, ...]] = (
+        "item_product_new_buyers_decayed_14d",
+        "item_product_new_buyers_decayed_45d",
+        "item_product_age_days",
+        "item_product_days_since_last_sale",
+        "item_product_trend_30d",
+        "item_product_orders_per_buyer",
+        "customer_product_new_30d",
+        "customer_product_new_90d",
+        "customer_product_new_365d",
+        "customer_product_distinct_total",
+        "customer_frequency_orders_90d",
+    )
+    model: ClassVar[type[PairRuleModel]] = PairLinearModel
+    minimum: ClassVar[Minimum] = Minimum(customers=100, per_class=50)
+
+    def columns(self, frame: TrainingFrame) -> tuple[str, ...]:
+        """Return the signals, and whatever the first stage of this shop has."""
+        first_stage = [
+            str(name)
+            for name in frame.features.columns
+            if str(name).startswith("affinity_")
+            or (str(name).startswith("collaborative_") and str(name).endswith(("_rank", "_share")))
+        ]
+        known = [name for name in (*self.signals, *ACTIVITY) if name in frame.features.columns]
+        return (*first_stage, *known)
+
+
 PAIR_RULES: dict[str, type[PairRule]] = {
-    rule.name: rule for rule in (Popular, ItemToItem, Ease, EasePopular)
+    rule.name: rule for rule in (Popular, ItemToItem, Ease, EasePopular, PairLinear)
 }

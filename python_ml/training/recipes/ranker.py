@@ -1,4 +1,8 @@
-"""Boosted trees over pairs: one forest for the probability, one for the order within a customer."""
+"""Boosted trees over pairs, grown over a linear model.
+
+One forest is for the probability, one for the order within a customer. What the linear model says
+already, trees need not learn: with few pairs that is most of it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ from python_ml.training.recipes.base import (
 )
 from python_ml.training.recipes.boosted import Encoding
 from python_ml.training.recipes.linear import fit_logistic
+from python_ml.training.recipes.pair_rules import PairLinear, PairLinearModel, PairRuleModel
 from python_ml.training.splits import customer_folds
 
 FOLDS = 3
@@ -60,8 +65,12 @@ FORESTS = ("probability", "order")
 
 @dataclass
 class RankerModel(FittedModel):
-    """The model of :class:`Ranker`: the logit is linear in the raw scores of both forests."""
+    """The model of :class:`Ranker`: the logit is linear in the scores of both forests.
 
+    A forest's score is its own plus the linear model's logit, which it was grown over.
+    """
+
+    linear: PairRuleModel
     forests: Mapping[str, lgb.Booster]
     encoding: Encoding
     intercept: float
@@ -75,23 +84,23 @@ class RankerModel(FittedModel):
     def predict(self, features: pd.DataFrame, horizon_days: int) -> FloatArray:
         """Return the probability of a 1 for each row."""
         matrix = self.encoding.matrix(features)
-        score = np.full(len(matrix), self.intercept)
+        score = self.intercept + sum(self.weights.values()) * self.linear.logits(features)
         for name, forest in self.forests.items():
             raw = forest.predict(matrix, raw_score=True)
             score += self.weights[name] * np.asarray(raw, dtype=np.float64)
         return to_probability(score)
 
     def base_logit(self, horizon_days: int) -> float:
-        """Return the logit before any contribution: both forests' expected score, weighted."""
+        """Return the logit before any contribution: the parts' expected scores, weighted."""
         blank = np.full((1, len(self.encoding.columns)), np.nan)
-        total = self.intercept
+        total = self.intercept + sum(self.weights.values()) * self.linear.base_logit(horizon_days)
         for name, forest in self.forests.items():
             expected = np.asarray(forest.predict(blank, pred_contrib=True))[0, -1]
             total += self.weights[name] * float(expected)
         return total
 
     def contributions(self, features: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
-        """Return exact SHAP values of the weighted forests, in logit units."""
+        """Return the linear terms and the SHAP values of the weighted forests, in logit units."""
         matrix = self.encoding.matrix(features)
         values = np.zeros(matrix.shape)
         for name, forest in self.forests.items():
@@ -99,7 +108,9 @@ class RankerModel(FittedModel):
                 batch = slice(start, start + BATCH)
                 parts = np.asarray(forest.predict(matrix[batch], pred_contrib=True))
                 values[batch] += self.weights[name] * parts[:, :-1]
-        return pd.DataFrame(values, index=features.index, columns=list(self.encoding.columns))
+        total = self.linear.contributions(features, horizon_days) * sum(self.weights.values())
+        total[list(self.encoding.columns)] += values
+        return total
 
     def to_files(self) -> dict[str, bytes]:
         """Return LightGBM's own texts, and the rest as JSON."""
@@ -110,7 +121,7 @@ class RankerModel(FittedModel):
             "weights": dict(self.weights),
             "trees": self.trees,
         }
-        files = {self.file: to_json(content)}
+        files = {self.file: to_json(content), **self.linear.to_files()}
         for name, forest in self.forests.items():
             files[_forest_file(name)] = forest.model_to_string().encode()
         return files
@@ -127,6 +138,7 @@ class RankerModel(FittedModel):
             for name, lists in content["levels"].items()
         }
         return cls(
+            linear=PairLinearModel.from_files(files),
             forests={
                 name: lgb.Booster(model_str=files[_forest_file(name)].decode()) for name in FORESTS
             },
@@ -181,12 +193,15 @@ class Ranker(Recipe):
         ).construct()
         out, trees = _out_of_fold(whole, frame, parameters, seed, self.trees)
         intercept, weights = _stack(out, frame.label)
+        linear = _linear(frame, seed, threads)
+        whole.set_init_score(linear.logits(frame.features))
         forests = {
             "probability": lgb.train({**parameters, **BINARY}, whole, num_boost_round=trees),
             "order": lgb.train({**parameters, **RANK}, whole, num_boost_round=RANK_TREES),
         }
         score = intercept + sum(weights[name] * out[name] for name in FORESTS)
         return RankerModel(
+            linear=linear,
             # read back from their own text, so that a saved model scores to the same bits
             forests={n: lgb.Booster(model_str=f.model_to_string()) for n, f in forests.items()},
             encoding=encoding,
@@ -195,6 +210,10 @@ class Ranker(Recipe):
             trees=trees,
             out_of_fold=to_probability(np.asarray(score)),
         )
+
+
+def _linear(frame: TrainingFrame, seed: int, threads: int) -> PairRuleModel:
+    return PairLinear().fit(frame, seed=seed, threads=threads)
 
 
 def _forest_file(name: str) -> str:
@@ -216,6 +235,9 @@ def _out_of_fold(
     probability: list[tuple[IntArray, lgb.Booster]] = []
     for k in range(FOLDS):
         seen, unseen = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        linear = _linear(frame.rows(fold != k), seed, int(parameters["num_threads"]))
+        start = linear.logits(frame.features)
+        whole.set_init_score(start)
         part = whole.subset(seen)
         held_out = whole.subset(unseen)
         booster = lgb.train(
@@ -227,14 +249,14 @@ def _out_of_fold(
         )
         best.append(booster.best_iteration or booster.current_iteration())
         probability.append((unseen, booster))
+        out["probability"][unseen] = out["order"][unseen] = start[unseen]
         order = lgb.train({**parameters, **RANK}, part, num_boost_round=RANK_TREES)
-        out["order"][unseen] = order.predict(data[unseen], raw_score=True)
+        out["order"][unseen] += np.asarray(order.predict(data[unseen], raw_score=True))
     count = trees or max(round(float(np.mean(best))), FEWEST_TREES)
     for unseen, booster in probability:
         rounds = min(count, booster.current_iteration())
-        out["probability"][unseen] = booster.predict(
-            data[unseen], raw_score=True, num_iteration=rounds
-        )
+        raw = booster.predict(data[unseen], raw_score=True, num_iteration=rounds)
+        out["probability"][unseen] += np.asarray(raw)
     return out, count
 
 
