@@ -221,7 +221,7 @@ def one_batch(shop: Pipeline, level: str) -> pd.DataFrame:
 def export(shop: Pipeline, monkeypatch: pytest.MonkeyPatch, *arguments: str, code: int = 0) -> str:
     monkeypatch.setenv("SMARTRETAIL_DATABASE_URL", shop.warehouse.url)
     ended = CliRunner().invoke(
-        build_app(), ["export", *arguments, "--home", str(shop.settings.home)], catch_exceptions=True
+        build_app(), ["export", *arguments, "--home", str(shop.settings.home)]
     )
     assert (ended.exit_code != 0) == (code != 0), ended.output
     return ended.output + str(ended.exception or "")
