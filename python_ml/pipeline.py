@@ -479,6 +479,35 @@ class Pipeline:
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
 
+    def score_lines(self, request: Request, name: str, new_lines: NewLines) -> ScoredLines:
+        """Score order lines of a file, which the home does not take in.
+
+        Raises
+        ------
+        InputError
+            When the prediction is not one of order lines, or the file does not fit the home.
+        """
+        prediction = get_prediction(name)
+        if not isinstance(prediction, Prediction) or prediction.open_rows is None:
+            raise InputError(
+                f"{name} does not speak of order lines.", "Leave out --lines, or name return_risk."
+            )
+        bundle = self.newest_bundle(name, request.as_of, request.horizon_days[name])
+        assert isinstance(bundle, Bundle)
+        self._say(f"Scoring {new_lines.path.name} with what was known at {request.as_of}")
+        return score_new_lines(
+            self.settings,
+            self.warehouse,
+            self.staging(),
+            prediction=prediction,
+            catalogue=self._catalogue(name),
+            bundle=bundle,
+            new_lines=new_lines,
+            as_of=request.as_of,
+            project_dir=self.project_dir,
+            on_line=self._show,
+        )
+
     def _scores(self, request: Request, name: str, bundle: AnyBundle) -> pa.Table:
         prediction = get_prediction(name)
         label_known_at = self._label_known_at(name, request.as_of, request.horizon_days[name])
@@ -500,35 +529,6 @@ class Pipeline:
             bundle,
             request.as_of,
             label_known_at=label_known_at,
-        )
-
-    def score_lines(self, request: Request, name: str, new_lines: NewLines) -> ScoredLines:
-        """Score order lines of a file, which the home does not take in.
-
-        Raises
-        ------
-        InputError
-            When the prediction is not one of order lines, or the file does not fit the home.
-        """
-        prediction = get_prediction(name)
-        if isinstance(prediction, PairPrediction) or prediction.open_rows is None:
-            raise InputError(
-                f"{name} does not speak of order lines.", "Leave out --lines, or name return_risk."
-            )
-        bundle = self.newest_bundle(name, request.as_of, request.horizon_days[name])
-        assert isinstance(bundle, Bundle)
-        self._say(f"Scoring {new_lines.path.name} with what was known at {request.as_of}")
-        return score_new_lines(
-            self.settings,
-            self.warehouse,
-            self.staging(),
-            prediction=prediction,
-            catalogue=self._catalogue(name),
-            bundle=bundle,
-            new_lines=new_lines,
-            as_of=request.as_of,
-            project_dir=self.project_dir,
-            on_line=self._show,
         )
 
     def summarise_customers(self, request: Request) -> Outcome:

@@ -18,8 +18,8 @@
     {%- set parts = [
         env_var('SMARTRETAIL_MACROS_HASH', ''), shop_source(),
         var('label_grace_days') | string, var('return_window_days') | string,
-        attribute_kinds() | string,
         return_label(), var('proxy_discount') | string,
+        attribute_kinds() | string,
     ] -%}
     {%- for name, checksum in seen | dictsort -%}
         {%- do parts.append(name ~ '=' ~ checksum) -%}

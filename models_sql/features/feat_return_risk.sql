@@ -1,6 +1,8 @@
 {{ config(indexes=[{'columns': ['line_key']}, {'columns': ['as_of_date']}]) }}
 
-{%- set attributes = columns_like(ref('int_lines_at_order'), 'attribute_') %}
+{%- set attributes = attribute_features(
+    ref('int_lines_at_order'), 'new_lines', 'new_lines.as_of_date'
+) %}
 {%- set rated = return_rate_attributes(ref('int_lines_at_order')) %}
 {%- set keys = (['customer_id', 'product_id', 'category'] + rated) | join(', ') %}
 {%- set histories = return_histories(rated) %}
@@ -177,6 +179,9 @@ lines_with_history as (
 
     select
         new_lines.*,
+        {%- for attribute in attributes %}
+        {{ attribute.sql }} as feature_{{ loop.index }},
+        {%- endfor %}
         {%- for name in histories %}
         {{ name }}_history.line_count as {{ name }}_lines,
         {{ name }}_history.unit_price as {{ name }}_prices,
@@ -308,7 +313,7 @@ final as (
 
         -- attributes named at load
         {%- for attribute in attributes %}
-        {{ attribute }},
+        feature_{{ loop.index }} as {{ attribute.name }},
         {%- endfor %}
         {%- for attribute in rated %}
         cast(value_{{ loop.index }}_rate as {{ type_double() }}) as {{ attribute[:46] }}_rate,

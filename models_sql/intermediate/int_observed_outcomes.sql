@@ -11,7 +11,7 @@ with lines as (
 line_versions as (
 
     select * from {{ ref('int_order_lines') }}
-    where returned is not null
+    where returned is not null and returned_at is null
 
 ),
 

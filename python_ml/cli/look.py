@@ -118,11 +118,10 @@ def export(
         )
     if level is not None and not of_pairs:
         raise InputError(f"{prediction} has no levels.", "Leave out --level.")
-    if isinstance(known, PairPrediction):
-        assert level is not None
-        table = _published_pairs(pipeline.warehouse, known.name, level, as_of)
-    else:
+    if isinstance(known, Prediction):
         table = _published(pipeline.warehouse, known, as_of)
+    else:
+        table = _published_pairs(pipeline.warehouse, known.name, level or Level.products, as_of)
     if table.num_rows == 0:
         raise InputError(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),

@@ -118,6 +118,17 @@ def own_orders(connection: Connection, customer_id: str) -> frozenset[str]:
     return frozenset(own - orders(shared, orders=list(own)))
 
 
+def own_lines(connection: Connection, customer_id: str) -> frozenset[str]:
+    """Order lines of this customer, by the keys under which some tables know them alone."""
+    keys: set[str] = set()
+    for table in list_tables(connection):
+        if table.is_own and table.kind == "r" and {"customer_id", "line_key"} <= set(table.columns):
+            query = sql.SQL("select distinct line_key::text from {} where customer_id::text = %s")
+            found = connection.execute(query.format(table.sql), (customer_id,)).fetchall()
+            keys.update(str(key) for (key,) in found if key is not None)
+    return frozenset(keys)
+
+
 def count_rows(connection: Connection, customer_id: str) -> dict[Table, int]:
     """How many rows of each table belong to a customer; tables without any are left out."""
     counts = {}
@@ -147,8 +158,11 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
     deleted = {}
     with connection.transaction():
         tables = [table for table in list_tables(connection) if table.is_own and table.kind == "r"]
-        known = _parameters(customer_id) | {"orders": list(own_orders(connection, customer_id))}
-        _correct_announced_rows(connection, tables, customer_id)
+        known = _parameters(customer_id) | {
+            "orders": list(own_orders(connection, customer_id)),
+            "lines": list(own_lines(connection, customer_id)),
+        }
+        _correct_announced_rows(connection, tables, customer_id, known["lines"])
         for table in tables:
             condition = _condition(table) or _order_condition(table)
             if condition is None:
@@ -192,7 +206,7 @@ def rewrite_tables(connection: Connection, wait_seconds: float) -> None:
         for table in tables:
             if table.kind == "m":
                 connection.execute(sql.SQL("refresh materialized view {}").format(table.sql))
-        holding = [t.sql for t in tables if t.names_customers or "order_id" in t.columns]
+        holding = [t.sql for t in tables if t.names_customers or _order_condition(t) is not None]
         holding += [t.sql for t in tables if t.is_rejected_rows or t.quotes_errors]
         for name in holding:
             connection.execute(sql.SQL("analyze {}").format(name))
@@ -247,31 +261,38 @@ def _condition(table: Table) -> sql.SQL | None:
 
 
 def _order_condition(table: Table) -> sql.SQL | None:
-    """What picks the rows of a table that knows the customer by order alone."""
+    """What picks the rows of a table that knows the customer by order or order line alone."""
     if "order_id" in table.columns:
         return sql.SQL("order_id::text = any(%(orders)s)")
+    if "line_key" in table.columns:
+        return sql.SQL("line_key::text = any(%(lines)s)")
     return None
 
 
-def _parameters(customer_id: str) -> dict[str, str]:
+def _parameters(customer_id: str) -> dict[str, Any]:
     return {"customer_id": customer_id, "word": sql_word(customer_id)}
 
 
-def _correct_announced_rows(connection: Connection, tables: list[Table], customer_id: str) -> None:
+def _correct_announced_rows(
+    connection: Connection, tables: list[Table], customer_id: str, lines: list[str]
+) -> None:
     """Let each run announce the rows that it will have: a test before publishing compares them."""
     by_name = {str(table): table for table in tables}
     if "predictions.runs" not in by_name:
         return
     for table in tables:
-        if table.schema == "predictions" and {"customer_id", "run_id"} <= set(table.columns):
+        if table.schema != "predictions" or "run_id" not in table.columns:
+            continue
+        condition = _condition(table) or _order_condition(table)
+        if condition is not None:
             connection.execute(
                 sql.SQL(
                     "update predictions.runs set row_count = runs.row_count - gone.row_count "
                     "from (select run_id, count(*) as row_count from {} "
-                    "where customer_id::text = %s group by 1) as gone "
+                    "where {} group by 1) as gone "
                     "where runs.run_id = gone.run_id"
-                ).format(table.sql),
-                (customer_id,),
+                ).format(table.sql, condition),
+                _parameters(customer_id) | {"lines": lines, "orders": []},
             )
     if "features.feat_order_habit" in by_name:
         # the customer summary has no scores: it announces the features of its date

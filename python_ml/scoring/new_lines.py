@@ -73,15 +73,14 @@ class _Desk:
     reject_threshold: float
 
     @property
+    def time_column(self) -> str:
+        """When the lines were ordered, as SQL names it."""
+        return identifier(self.table.time_column or "ordered_at")
+
+    @property
     def arriving(self) -> str:
         """The file's rows."""
         return f"{self.schema}.arriving_rows"
-
-    @property
-    def time_column(self) -> str:
-        """When a row of order lines happened; a table of them always has one."""
-        assert self.table.time_column is not None
-        return self.table.time_column
 
 
 def score_new_lines(
@@ -108,6 +107,12 @@ def score_new_lines(
         When the file breaks the contract, has other attributes than the home, or lines from before
         ``as_of``.
     """
+    if warehouse.layout.schema is not None:
+        raise InputError(
+            "Lines of a file are scored in a schema of their own, "
+            f"and this home keeps to one, {warehouse.layout.schema}.",
+            "Load the lines, then score.",
+        )
     tables = source_tables(staging, project_dir)
     if len(tables) != 1:
         raise InputError(
@@ -128,7 +133,7 @@ def score_new_lines(
             target_dir=settings.home / "dbt" / "scratch_target",
             extra_environment={
                 "SMARTRETAIL_DEV_SCHEMA": schema,
-                "SMARTRETAIL_RAW_SCHEMA": schema,
+                "SMARTRETAIL_SCRATCH_SCHEMA": schema,
                 "SMARTRETAIL_OUTCOMES_UNTIL": as_of.isoformat(),
             },
             on_line=on_line,
@@ -186,7 +191,7 @@ def _lay_out(warehouse: Warehouse, desk: _Desk) -> tuple[int, int, dict[str, int
             )
         early = writer.value(
             f"select count(*) from {desk.arriving} "  # noqa: S608 - names of our own
-            f"where {identifier(desk.time_column)} < $1",
+            f"where {desk.time_column} < $1",
             [desk.as_of],
         )
         if early:
@@ -247,7 +252,7 @@ def _stand_in_for_raw(writer: BulkWriter, desk: _Desk, load_id: int) -> None:
     )
     more = {"loads": f"true union all select * from {schema}.arriving_load"}  # noqa: S608
     more[desk.table.name] = (
-        f"{identifier(desk.time_column)} < date '{until}' "  # noqa: S608
+        f"{desk.time_column} < date '{until}' "  # noqa: S608
         f"union all select * from {desk.arriving}"
     )
     names = writer.read(

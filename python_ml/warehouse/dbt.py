@@ -55,8 +55,8 @@ def dbt_environment(
         "SMARTRETAIL_DBT_TARGET": target,
         "SMARTRETAIL_SHOP_SOURCE": staging,
         "SMARTRETAIL_MACROS_HASH": macros_hash(),
-        "SMARTRETAIL_WAREHOUSE_SCHEMA": warehouse.layout.schema or "",
         "SMARTRETAIL_RETURN_LABEL": settings.return_label,
+        "SMARTRETAIL_WAREHOUSE_SCHEMA": warehouse.layout.schema or "",
         "SMARTRETAIL_THREADS": str(settings.threads),
     }
 

@@ -9,7 +9,29 @@ import pandas as pd
 FOLDER = Path(__file__).parent
 
 
-def mismatches(table: pd.DataFrame) -> list[str]:
+def mismatches(model: str, table: pd.DataFrame) -> list[str]:
+    """Every cell of a model that is not as written down; none for models that nobody worked out."""
+    if model.endswith("order_habit"):
+        return order_habit_mismatches(table)
+    return return_risk_mismatches(table) if model == "feat_return_risk" else []
+
+
+def return_risk_mismatches(table: pd.DataFrame) -> list[str]:
+    """Every count of `feat_return_risk` that is not as written down, line by line."""
+    expected = pd.read_csv(FOLDER / "expected_return_risk.csv").set_index("line_key")
+    built = table.set_index("line_key")
+    found = [f"{key}: missing" for key in expected.index.difference(built.index)]
+    for key in expected.index.intersection(built.index):
+        for column in expected.columns:
+            one, other = expected.loc[key, column], built.loc[key, column]
+            if column == "as_of_date":
+                one, other = pd.Timestamp(one), pd.Timestamp(other)
+            if not _same(one, other):
+                found.append(f"{key} {column}: {one} expected, {other} built")
+    return found
+
+
+def order_habit_mismatches(table: pd.DataFrame) -> list[str]:
     """Every cell of `feat_order_habit` or `label_order_habit` that is not as written down.
 
     Counts and dates exactly, sums to 1e-9. Customers and dates that the hand-worked shop does not

@@ -24,11 +24,15 @@ def built(time_rules_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_features_come_out_as_written_down(built: Tables) -> None:
-    assert mismatches(built["feat_order_habit"]) == []
+    assert mismatches("feat_order_habit", built["feat_order_habit"]) == []
 
 
 def test_labels_come_out_as_written_down(built: Tables) -> None:
-    assert mismatches(built["label_order_habit"]) == []
+    assert mismatches("label_order_habit", built["label_order_habit"]) == []
+
+
+def test_histories_of_order_lines_come_out_as_written_down(built: Tables) -> None:
+    assert mismatches("feat_return_risk", built["feat_return_risk"]) == []
 
 
 def test_no_label_exists_for_a_window_that_the_data_do_not_close(built: Tables) -> None:

@@ -25,6 +25,8 @@ CUSTOMERS = "models_sql/staging/order_lines/stg_order_lines__customers.sql"
 LINES = "models_sql/intermediate/int_order_lines.sql"
 ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
+FIRST_LINES = "models_sql/intermediate/int_lines_at_order.sql"
+RETURN_RISK = "models_sql/features/feat_return_risk.sql"
 ORDER_HABIT = "models_sql/features/feat_order_habit.sql"
 
 
@@ -136,6 +138,30 @@ MUTANTS = (
         "and {{ version_known_before(fact, label_known_at(as_of, days), grain) }}",
         "",
     ),
+    Mutant(
+        "the history of a line holds its own day",
+        TIME_RULES,
+        "rows between unbounded preceding and 1 preceding",
+        "rows between unbounded preceding and current row",
+    ),
+    Mutant(
+        "a line is what it was corrected to",
+        FIRST_LINES,
+        "min(as_of_date) as as_of_date",
+        "max(as_of_date) as as_of_date",
+    ),
+    Mutant(
+        "outcomes count in rates from the day of the order",
+        RETURN_RISK,
+        "label_known_at as changed_on",
+        "ordered_on as changed_on",
+    ),
+    Mutant(
+        "early returns are known with the order",
+        RETURN_RISK,
+        "returned_known_on as changed_on",
+        "ordered_on as changed_on",
+    ),
 )
 
 
@@ -152,7 +178,7 @@ def noticed(tables: Tables) -> list[str]:
         for other in ("cut", "noise"):
             if difference(parts["all"], parts[other]):
                 found.append(f"{model}: all and {other} differ")
-        if model.endswith("order_habit") and mismatches(_part(table, "all")):
+        if mismatches(model, _part(table, "all")):
             found.append(f"{model}: hand-worked numbers missed")
     return found
 
