@@ -6,6 +6,7 @@ be repeated: a step whose work is done already changes nothing.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
-from python_ml.training.spec import TooSmallError
+from python_ml.training.spec import Effort, TooSmallError
 from python_ml.warehouse.catalogue import FeatureCatalogue, built_catalogue, feature_hash
 from python_ml.warehouse.dbt import DbtNode, run_dbt
 from python_ml.warehouse.ledger import Run, Writer, in_force, run_exists, utc_now, write_lock
@@ -202,11 +203,8 @@ class Pipeline:
 
     # -- build -------------------------------------------------------------------------------
 
-    def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
-        """Build staging, the shop model, features and labels, and test them.
-
-        A feature whose logic changed since it was last built is rebuilt with its history.
-        """
+    def ask(self, request: Request) -> None:
+        """Remember what is asked for: the next build makes those as-of dates."""
         with self.warehouse.connect() as connection:
             for prediction, horizon_days in request.horizon_days.items():
                 connection.execute(
@@ -219,6 +217,13 @@ class Pipeline:
                 "on conflict do nothing",
                 (request.as_of, request.horizon_days.get("order_habit", 180), utc_now()),
             )
+
+    def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
+        """Build staging, the shop model, features and labels, and test them.
+
+        A feature whose logic changed since it was last built is rebuilt with its history.
+        """
+        self.ask(request)
         before = self._recorded_hashes()
         arguments = [*BUILD, "--exclude", "source:predictions+"]
         nodes = self._dbt([*arguments, *(["--full-refresh"] if full_refresh else [])])
@@ -306,6 +311,7 @@ class Pipeline:
             seed=self.settings.seed,
             threads=self.settings.threads,
             newest=newest,
+            effort=self.effort(),
             on_step=self._say,
         )
         # its figures are in the warehouse before the bundle counts as there
@@ -330,8 +336,14 @@ class Pipeline:
             feature_hash(self.warehouse, prediction.name),
             self._input_mark(),
             self.settings.seed,
+            self.effort(),
         )
         return self.settings.bundles_dir / prediction.name / f"{as_of}_{horizon_days}d_{key[:12]}"
+
+    def effort(self) -> Effort:
+        """How hard training tries: as set, else normal, and quick for the demo shop."""
+        held = shop_source(self.warehouse)
+        return self.settings.effort or ("quick" if held and held[0] == DEMO else "normal")
 
     def _input_mark(self) -> str:
         """What has been loaded so far, in one word."""
@@ -420,6 +432,7 @@ class Pipeline:
             current,
             self.newest_input(),
             scores.num_rows,
+            _detail(bundle),
         )
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
@@ -530,6 +543,12 @@ class Pipeline:
                 (request.as_of, CUSTOMERS, list(request.horizon_days)),
             ).fetchall()
         return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
+
+
+def _detail(bundle: Bundle) -> str:
+    """What the marts say of a run beside its rows."""
+    note = bundle.calibration_note
+    return json.dumps({"calibration_note": note} if note else {})
 
 
 def _scored(name: str, identity: str, rows: int, bundle: Bundle) -> Outcome:

@@ -58,6 +58,10 @@ class Settings(BaseSettings):
         default=60, ge=0, description="How long a run waits for another one to finish publishing."
     )
     seed: int = Field(default=20240229, ge=0, description="Seed of everything random.")
+    effort: Literal["quick", "normal", "thorough"] | None = Field(
+        default=None,
+        description="How many settings training tries; unset, normal, and quick for the demo.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("home", "data_dir", mode="after")
