@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint format lock clean
+.PHONY: help run test test-full bench-quality lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ test: .venv/installed ## Run the tests (under 10 minutes).
 
 test-full: .venv/installed ## Run all tests, the long ones too.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench-quality: .venv/installed ## Measure ours beside hand-made peers: PREDICTION=order_habit OPTIONS="--home H".
+	$(BIN)/python -m python_ml.experiments.bench_quality $(or $(PREDICTION),order_habit) $(OPTIONS)
 
 lint: .venv/installed ## Check style and types of Python and SQL.
 	$(BIN)/ruff check .

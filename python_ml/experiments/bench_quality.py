@@ -94,6 +94,8 @@ def order_habit(pipeline: Pipeline, options: argparse.Namespace) -> list[Line]:
             cut.horizon_days,
             threads=pipeline.settings.threads,
         )
+        if options.oracle is not None:
+            predictions["oracle"] = oracle_at(cut, options.oracle)
         lines += [measured(cut, name, values) for name, values in predictions.items()]
     return lines
 
@@ -195,6 +197,27 @@ def lines_known_at(pipeline: Pipeline, as_of: date) -> pd.DataFrame:
     return lines
 
 
+def oracle_at(cut: Cut, path: Path) -> FloatArray:
+    """Read the true probabilities of a simulated shop, which no warehouse ever sees.
+
+    Raises
+    ------
+    InputError
+        When the file does not say them for everybody at this cut.
+    """
+    truth = pd.read_parquet(path)
+    truth = truth[
+        (pd.to_datetime(truth["as_of_date"]) == pd.Timestamp(cut.as_of))
+        & (truth["horizon_days"] == cut.horizon_days)
+    ].set_index(cut.spec.entity_column)
+    if not set(cut.entity) <= set(truth.index):
+        raise InputError(
+            f"{path} does not know everybody at {cut.as_of} + {cut.horizon_days} days.",
+            "Choose month starts of the last 18 months and 180 days.",
+        )
+    return truth["probability"].reindex(pd.Index(cut.entity)).to_numpy(np.float64)
+
+
 def measured(cut: Cut, model: str, probability: FloatArray) -> Line:
     """Return one line of the table."""
     measurement = measure(cut.label, probability, cut.entity, rounds=ROUNDS, seed=1)
@@ -232,6 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, help="the home that holds the shop")
     parser.add_argument("--as-of", type=date.fromisoformat, action="append", default=[])
     parser.add_argument("--horizon-days", type=int, action="append", default=[])
+    parser.add_argument("--oracle", type=Path, help="true probabilities of a simulated shop")
     parser.add_argument("--known-by", type=date.fromisoformat, help="no later outcome is read")
     options = parser.parse_args(arguments)
     options.horizon_days = options.horizon_days or [get_prediction(options.prediction).horizon_days]

@@ -42,10 +42,8 @@ def describe_run(
     return parts
 
 
-def describe_metrics(
-    warehouse: Warehouse, bundle_id: str, chosen: str
-) -> list[RenderableType]:
-    """Describe how good a bundle is: every recipe, then what the chosen one gains over baselines."""
+def describe_metrics(warehouse: Warehouse, bundle_id: str, chosen: str) -> list[RenderableType]:
+    """Describe how good a bundle is: every recipe, then the gains over each baseline."""
     return [
         metrics_table(warehouse, bundle_id, chosen),
         gains_table(warehouse, bundle_id, chosen),
