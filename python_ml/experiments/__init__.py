@@ -1,1 +1,1 @@
-"""Comparisons that are run by hand: peers, ladders, studies."""
+"""Experiments: what a developer runs to judge a design, and no command of the product needs."""
