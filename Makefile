@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full bench lint format lock clean
+.PHONY: help run test test-full bench bench-quality lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ test-full: .venv/installed ## Run all tests, the long ones too.
 bench: .venv/installed ## Measure: loading beside COPY, order habit beside the truth (half an hour).
 	$(BIN)/python -m tests.bench.load_against_copy
 	$(BIN)/python -m tests.bench.habit_against_oracle
+
+bench-quality: .venv/installed ## Measure ours beside hand-made peers: PREDICTION=order_habit OPTIONS="--home H".
+	$(BIN)/python -m python_ml.experiments.bench_quality $(or $(PREDICTION),order_habit) $(OPTIONS)
 
 lint: .venv/installed ## Check style and types of Python and SQL.
 	$(BIN)/ruff check .

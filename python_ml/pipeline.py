@@ -6,6 +6,7 @@ be repeated: a step whose work is done already changes nothing.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle, save_p
 from python_ml.training.pairs.snapshot import Catalogues
 from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.pairs.train import train_pairs
-from python_ml.training.spec import TooSmallError
+from python_ml.training.spec import Effort, TooSmallError
 from python_ml.warehouse.catalogue import (
     FeatureCatalogue,
     built_catalogue,
@@ -230,11 +231,8 @@ class Pipeline:
 
     # -- build -------------------------------------------------------------------------------
 
-    def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
-        """Build staging, the shop model, features and labels, and test them.
-
-        A feature whose logic changed since it was last built is rebuilt with its history.
-        """
+    def ask(self, request: Request) -> None:
+        """Remember what is asked for: the next build makes those as-of dates."""
         # features of customers feed the customer summary, whatever else is asked for
         summary = {CUSTOMER_FEATURES: get_prediction(CUSTOMER_FEATURES).horizon_days}
         with self.warehouse.connect() as connection:
@@ -243,6 +241,13 @@ class Pipeline:
                     "insert into raw.as_of_requests values (%s, %s, %s, %s) on conflict do nothing",
                     (prediction, request.as_of, horizon_days, utc_now()),
                 )
+
+    def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
+        """Build staging, the shop model, features and labels, and test them.
+
+        A feature whose logic changed since it was last built is rebuilt with its history.
+        """
+        self.ask(request)
         before = lineage_hashes(self.warehouse)
         arguments = [*BUILD, "--exclude", "source:predictions+"]
         nodes = self._dbt([*arguments, *(["--full-refresh"] if full_refresh else [])])
@@ -342,6 +347,7 @@ class Pipeline:
             seed=self.settings.seed,
             threads=self.settings.threads,
             newest=newest if len(newest) else None,
+            effort=self.effort(),
             on_step=self._say,
         )
         bundle_id = save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
@@ -376,13 +382,7 @@ class Pipeline:
         land_pair_training(self.warehouse, name, bundle_id, results)
 
     def _pair_spec(self, prediction: PairPrediction) -> PairSpec:
-        effort = "quick" if self.is_demo() else "normal"
-        return replace(prediction.efforts[effort], candidates=self.settings.candidates)
-
-    def is_demo(self) -> bool:
-        """Whether the home holds the demo shop."""
-        held = shop_source(self.warehouse)
-        return held is not None and held[0] == DEMO
+        return replace(prediction.efforts[self.effort()], candidates=self.settings.candidates)
 
     def _catalogues(self, name: str) -> Catalogues:
         return Catalogues(self._catalogue(name), self._catalogue(f"{name}_customers"))
@@ -395,8 +395,14 @@ class Pipeline:
             feature_hash(self.warehouse, prediction.name),
             self._input_mark(),
             self.settings.seed,
+            self.effort(),
         )
         return self.settings.bundles_dir / prediction.name / f"{as_of}_{horizon_days}d_{key[:12]}"
+
+    def effort(self) -> Effort:
+        """How hard training tries: as set, else normal, and quick for the demo shop."""
+        held = shop_source(self.warehouse)
+        return self.settings.effort or ("quick" if held and held[0] == DEMO else "normal")
 
     def _input_mark(self) -> str:
         """What has been loaded so far, in one word."""
@@ -475,6 +481,7 @@ class Pipeline:
             current,
             self.newest_input(),
             scores.num_rows,
+            _detail(bundle),
         )
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
@@ -645,6 +652,12 @@ class Pipeline:
 def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
     of_pairs = isinstance(prediction, PairPrediction)
     return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
+
+
+def _detail(bundle: AnyBundle) -> str:
+    """What the marts say of a run beside its rows."""
+    note = bundle.calibration_note if isinstance(bundle, Bundle) else None
+    return json.dumps({"calibration_note": note} if note else {})
 
 
 def _scored(name: str, identity: str, rows: int, bundle: AnyBundle) -> Outcome:

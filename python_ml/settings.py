@@ -82,6 +82,10 @@ class Settings(BaseSettings):
         "recorded, a proxy that every row is marked with.",
     )
     seed: int = Field(default=20240229, ge=0, description="Seed of everything random.")
+    effort: Literal["quick", "normal", "thorough"] | None = Field(
+        default=None,
+        description="How many settings training tries; unset, normal, and quick for the demo.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("home", "data_dir", mode="after")

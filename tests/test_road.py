@@ -24,6 +24,7 @@ from tests.conftest import MakePipeline
 from tests.time_rules.test_mutations import copy_of_project
 
 AS_OF = date(2025, 12, 1)
+HABIT = ["order_habit"]
 BASKETS = "select as_of_date, sum(basket_mean_lines) from features.feat_order_habit group by 1"
 SMARTRETAIL = str(Path(sys.executable).parent / "smartretail")
 
@@ -39,7 +40,7 @@ def demo(make_pipeline: MakePipeline, shop_file: Path) -> Pipeline:
     """A shop with one published run."""
     pipeline = make_pipeline(lock_wait_seconds=0)
     pipeline.load("order_lines", [shop_file], DEMO_MAPPING)
-    pipeline.run(pipeline.request(AS_OF))
+    pipeline.run(pipeline.request(AS_OF, only=HABIT))
     return pipeline
 
 
@@ -123,9 +124,9 @@ def test_the_same_again_changes_no_row(demo: Pipeline, shop_file: Path) -> None:
     before = everything_that_was_made(demo)
     report = demo.load("order_lines", [shop_file], DEMO_MAPPING)
     assert report.already_loaded == (shop_file.name,)
-    demo.run(demo.request(AS_OF))
+    demo.run(demo.request(AS_OF, only=HABIT))
     with demo.writing():
-        demo.build(demo.request(AS_OF))
+        demo.build(demo.request(AS_OF, only=HABIT))
     assert everything_that_was_made(demo) == before
 
 
@@ -133,7 +134,7 @@ def test_a_rebuild_gives_the_same_features_and_labels(demo: Pipeline) -> None:
     names = ("features.feat_order_habit", "labels.label_order_habit")
     before = {name: everything_that_was_made(demo)[name] for name in names}
     with demo.writing():
-        demo.build(demo.request(AS_OF), full_refresh=True)
+        demo.build(demo.request(AS_OF, only=HABIT), full_refresh=True)
     after = everything_that_was_made(demo)
     assert {name: after[name] for name in names} == before
 
@@ -151,7 +152,7 @@ def test_a_future_as_of_is_refused(demo: Pipeline) -> None:
 
 def test_a_second_run_waits_and_then_says_so(demo: Pipeline) -> None:
     with demo.writing(), pytest.raises(BusyError, match="Another run"):
-        demo.run(demo.request(AS_OF))
+        demo.run(demo.request(AS_OF, only=HABIT))
 
 
 def test_an_exported_file_holds_the_published_rows(demo: Pipeline, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_an_edited_feature_is_rebuilt_and_scoring_waits_for_training(
     pipeline = Pipeline(demo.settings, project_dir=project)
     before = rows(demo, BASKETS)
     published = rows(demo, "select * from marts.order_habit order by customer_id")
-    request = pipeline.request(AS_OF)
+    request = pipeline.request(AS_OF, only=HABIT)
     with pipeline.writing():
         pipeline.build(request)
         after = dict(
@@ -207,7 +208,7 @@ def test_an_edited_feature_is_rebuilt_and_scoring_waits_for_training(
         with pytest.raises(StaleModelError, match="train"):
             pipeline.newest_bundle("order_habit", AS_OF, 180)
         assert rows(demo, "select * from marts.order_habit order by customer_id") == published
-    demo.run(demo.request(AS_OF))  # back to the project as it is
+    demo.run(demo.request(AS_OF, only=HABIT))  # back to the project as it is
 
 
 def test_a_failed_test_publishes_nothing_and_is_named(demo: Pipeline, tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_a_failed_test_publishes_nothing_and_is_named(demo: Pipeline, tmp_path: 
     pipeline = Pipeline(demo.settings, project_dir=project)
     before = in_force(demo.warehouse)
     with pytest.raises(BuildError, match="assert_nobody_is_likely"):
-        pipeline.run(pipeline.request(AS_OF - timedelta(days=7)))
+        pipeline.run(pipeline.request(AS_OF - timedelta(days=7), only=HABIT))
     assert in_force(demo.warehouse) == before
     assert any(run.last_event == "refused" for run in list_runs(demo.warehouse))
 
@@ -226,7 +227,7 @@ def test_a_failed_test_publishes_nothing_and_is_named(demo: Pipeline, tmp_path: 
 def test_rolling_back_is_one_row(demo: Pipeline) -> None:
     earlier = AS_OF - timedelta(days=14)
     current = in_force(demo.warehouse)["order_habit"]
-    demo.run(demo.request(earlier))
+    demo.run(demo.request(earlier, only=HABIT))
     assert rows(demo, "select distinct as_of_date from marts.order_habit") == [(earlier,)]
     with demo.writing() as writer:
         roll_back(demo.warehouse, writer, "order_habit", current)
@@ -238,7 +239,7 @@ def test_a_run_killed_between_scoring_and_publishing_leaves_the_marts(demo: Pipe
     before = rows(demo, "select * from marts.order_habit order by customer_id")
     day = AS_OF - timedelta(days=21)
     process = subprocess.Popen(
-        [SMARTRETAIL, "run", "--as-of", day.isoformat()],
+        [SMARTRETAIL, "run", "--only", *HABIT, "--as-of", day.isoformat()],
         env=environment(demo),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -258,7 +259,7 @@ def test_a_run_killed_between_scoring_and_publishing_leaves_the_marts(demo: Pipe
     )
     wait_until(lambda: rows(demo, dbt_at_work) == [(0,)], seconds=20)
     demo_again = Pipeline(demo.settings.model_copy(update={"lock_wait_seconds": 60}))
-    demo_again.run(demo_again.request(day))
+    demo_again.run(demo_again.request(day, only=HABIT))
     assert rows(demo, "select distinct as_of_date from marts.order_habit") == [(day,)]
 
 
@@ -297,7 +298,7 @@ def test_a_reader_never_sees_an_error_nothing_or_two_runs(demo: Pipeline, refres
 
 def refresh(pipeline: Pipeline, day: date) -> None:
     """What a nightly run does: build, score with the newest model, publish."""
-    request = pipeline.request(day)
+    request = pipeline.request(day, only=HABIT)
     with pipeline.writing() as writer:
         pipeline.build(request)
         summary = pipeline.summarise_customers(request)

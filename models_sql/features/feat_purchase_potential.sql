@@ -99,14 +99,9 @@ item_sales as (
         {%- for days in half_lives %}
         sum(new_buyer_count * {{ decay('age_days', days) }}) as new_buyers_decayed_{{ days }}d,
         {%- endfor %}
-        coalesce(
-            sum(new_buyer_count)
-                filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }}), 0
-        ) as new_buyers_year_ago_90d,
-        coalesce(
-            sum(new_buyer_count)
-                filter (where {{ in_past_window('ordered_on', 'as_of_date', 455, 90) }}), 0
-        ) as new_buyers_before_year_ago_90d,
+        sum(new_buyer_count) filter (where age_days between 276 and 365) as new_buyers_year_ago_90d,
+        sum(new_buyer_count) filter (where age_days between 366 and 455)
+            as new_buyers_before_year_ago_90d,
         sum(quantity) as quantity,
         sum(gross_amount) as gross_amount,
         sum(net_amount) as net_amount,
@@ -139,7 +134,10 @@ item_facts as (
         coalesce(item_sales.new_buyers_decayed_{{ days }}d, 0) as new_buyers_decayed_{{ days }}d,
         {%- endfor %}
         coalesce(item_sales.new_buyers_year_ago_90d, 0) as new_buyers_year_ago_90d,
-        item_sales.new_buyers_before_year_ago_90d,
+        case
+            when item_sales.days_since_first > 365
+                then coalesce(item_sales.new_buyers_before_year_ago_90d, 0)
+        end as new_buyers_before_year_ago_90d,
         item_sales.quantity,
         item_sales.gross_amount,
         item_sales.net_amount,
@@ -205,15 +203,13 @@ final as (
         {{ ratio('new_buyers_year_ago_90d + 1', 'new_buyers_before_year_ago_90d + 1') }}
             as season_rise_year_ago_90d,
 
+        -- attribute
+        {%- for attribute in attributes %}
+        {{ attribute.name }},
+        {%- endfor %}
+
         -- category
         category as category_name
-
-        {%- for attribute in attributes %}
-        {{- ',
-
-        -- attribute' if loop.first else ',' }}
-        {{ attribute.name }}
-        {%- endfor %}
     from price_ranks
 
 )

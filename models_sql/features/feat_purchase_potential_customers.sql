@@ -60,28 +60,31 @@ customer_totals as (
 
 ),
 
-customer_variety as (
+known_items as (
 
     select
-        customer_items.customer_id,
         as_of_dates.as_of_date,
-        count(*) filter (where customer_items.item_level = 'product') as products,
-        count(*) filter (where customer_items.item_level = 'category') as categories,
-        {%- for days in windows %}
-        count(*) filter (
-            where
-                customer_items.item_level = 'product'
-                and {{ in_past_window('customer_items.known_on', 'as_of_dates.as_of_date', days) }}
-        ) as new_products_{{ days }}d,
-        {%- endfor %}
-        count(*) filter (
-            where
-                customer_items.item_level = 'category'
-                and {{ in_past_window('customer_items.known_on', 'as_of_dates.as_of_date', 180) }}
-        ) as new_categories_180d
+        customer_items.customer_id,
+        customer_items.item_level = 'product' as is_product,
+        {{ days_between('customer_items.known_on', 'as_of_dates.as_of_date') }} as age_days
     from as_of_dates
     inner join customer_items
         on {{ version_known_before('customer_items', 'as_of_dates.as_of_date') }}
+
+),
+
+customer_variety as (
+
+    select
+        customer_id,
+        as_of_date,
+        count(*) filter (where is_product) as products,
+        count(*) filter (where not is_product) as categories,
+        {%- for days in windows %}
+        count(*) filter (where is_product and age_days <= {{ days }}) as new_products_{{ days }}d,
+        {%- endfor %}
+        count(*) filter (where not is_product and age_days <= 180) as new_categories_180d
+    from known_items
     group by 1, 2
 
 ),
@@ -91,7 +94,7 @@ customer_tastes as (
     select
         tastes.customer_id,
         as_of_dates.as_of_date,
-        sum(tastes.line_change) as lines,
+        sum(tastes.line_change) as line_count,
         sum(tastes.log_price_change) as log_price,
         sum(tastes.log_price_squared_change) as log_price_squared,
         sum(tastes.log_quantity_change) as log_quantity,
@@ -113,12 +116,12 @@ customer_facts as (
         customer_variety.new_products_{{ days }}d,
         {%- endfor %}
         customer_variety.new_categories_180d,
-        customer_tastes.lines,
+        customer_tastes.line_count,
         customer_tastes.log_quantity,
         customer_tastes.age_days,
         customer_tastes.log_popularity,
-        {{ ratio('customer_tastes.log_price', 'customer_tastes.lines') }} as mean_log_price,
-        {{ ratio('customer_tastes.log_price_squared', 'customer_tastes.lines') }}
+        {{ ratio('customer_tastes.log_price', 'customer_tastes.line_count') }} as mean_log_price,
+        {{ ratio('customer_tastes.log_price_squared', 'customer_tastes.line_count') }}
             as mean_log_price_squared
     from customer_totals
     left join customer_variety
@@ -155,7 +158,7 @@ final as (
 
         -- basket
         {{ ratio('lines_total', 'orders_total') }} as basket_mean_lines,
-        {{ ratio('log_quantity', 'lines') }} as basket_mean_log_quantity,
+        {{ ratio('log_quantity', 'line_count') }} as basket_mean_log_quantity,
 
         -- product
         cast(coalesce(products, 0) as integer) as product_distinct_total,
@@ -166,8 +169,8 @@ final as (
         mean_log_price as product_mean_log_price,
         sqrt(greatest(mean_log_price_squared - mean_log_price * mean_log_price, 0))
             as product_sd_log_price,
-        {{ ratio('age_days', 'lines') }} as product_mean_age_days,
-        {{ ratio('log_popularity', 'lines') }} as product_mean_log_popularity,
+        {{ ratio('age_days', 'line_count') }} as product_mean_age_days,
+        {{ ratio('log_popularity', 'line_count') }} as product_mean_log_popularity,
 
         -- category
         cast(coalesce(categories, 0) as integer) as category_distinct_total,

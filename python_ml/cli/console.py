@@ -57,9 +57,9 @@ def check_kind(to: Path) -> None:
         raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
 
 
-def open_pipeline(home: Path | None, quiet: bool = False) -> Pipeline:
+def open_pipeline(home: Path | None, quiet: bool = False, effort: str | None = None) -> Pipeline:
     """Read the settings and open the home."""
-    settings = load_settings(home=home)
+    settings = load_settings(home=home, effort=effort)
     return Pipeline(settings, say=None if quiet else _say_with_clock())
 
 

@@ -86,6 +86,14 @@ SameShop = Annotated[
     bool,
     typer.Option("--same-shop", help="Load the file although it looks like another shop's."),
 ]
+Trials = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        help="How many settings training tries [default: normal; quick for the demo].",
+        metavar="quick|normal|thorough",
+    ),
+]
 Retrain = Annotated[bool, typer.Option("--retrain", help="Train even if nothing has changed.")]
 
 
@@ -104,6 +112,7 @@ def run(
     decimal: Decimal = None,
     same_shop: SameShop = False,
     retrain: Retrain = False,
+    effort: Trials = None,
     home: Home = None,
 ) -> None:
     """Load if asked, build, train, score, publish and report.
@@ -116,7 +125,7 @@ def run(
 
         smartretail run --as-of 2024-06-01 --horizon-days 90
     """
-    pipeline = open_pipeline(home)
+    pipeline = open_pipeline(home, effort=effort)
     held = shop_source(pipeline.warehouse)
     source = source or (held[0] if held else DEMO)
     if path or schema or source == DEMO or held is None:
@@ -185,10 +194,11 @@ def train(
     horizon_days: Horizon = None,
     only: Only = None,
     retrain: Retrain = False,
+    effort: Trials = None,
     home: Home = None,
 ) -> None:
     """Choose, measure and refit the models on what was known at the as-of date."""
-    pipeline = open_pipeline(home)
+    pipeline = open_pipeline(home, effort=effort)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
     with pipeline.writing():
         for name in request.horizon_days:

@@ -11,11 +11,13 @@ a number taken as a category costs little: codes with leading zeros, whole numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.ingest.sources import Attribute, SourceTable
@@ -26,6 +28,9 @@ SHARE_THAT_READS = 0.98
 
 FEWEST_VALUES = 3
 """Distinct values below which a number is a flag or a class."""
+
+MOST_VALUES_COUNTED = 100_000
+"""Distinct values of an attribute that are kept in memory during a load."""
 
 LENGTH_OF_IDS = 5
 """Digits from which whole numbers that all have the same length are ids."""
@@ -52,6 +57,13 @@ create table if not exists raw.attribute_kinds (
     notation text not null, pattern text not null, is_stated boolean not null,
     decided_at timestamp not null
 );
+"""
+
+
+_VALUES = """
+create temporary table attribute_values (
+    column_name text not null, value text not null, copies bigint not null
+) on commit drop
 """
 
 
@@ -89,10 +101,49 @@ class AttributeKind:
         return f"{self.entity} {self.name} ({self.kind})"
 
 
+class ValueCounts:
+    """How often each value of the attributes stands in the rows of a first load.
+
+    Counted as the rows pass by, so that nobody has to look for them in a table of millions. An
+    attribute of very many values is given up, and looked for there after all.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._counts: dict[str, Counter[str]] = {column: Counter() for column in columns}
+
+    def add(self, rows: pa.Table) -> None:
+        """Count the values of some rows."""
+        for column, counts in list(self._counts.items()):
+            found = pc.value_counts(rows.column(column))
+            for value, count in zip(found.field(0), found.field(1), strict=True):
+                if value.is_valid:
+                    counts[value.as_py()] += count.as_py()
+            if len(counts) > MOST_VALUES_COUNTED:
+                del self._counts[column]
+
+    def counted(self) -> pa.Table:
+        """All values as rows of ``attribute_values``."""
+        rows = [(c, value, n) for c, counts in self._counts.items() for value, n in counts.items()]
+        names, values, copies = zip(*rows, strict=True) if rows else ((), (), ())
+        return pa.table(
+            {
+                "column_name": pa.array(names, pa.string()),
+                "value": pa.array(values, pa.string()),
+                "copies": pa.array(copies, pa.int64()),
+            }
+        )
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Attributes whose values were all counted."""
+        return frozenset(self._counts)
+
+
 def settle_kinds(
     writer: BulkWriter,
     table: SourceTable,
     attributes: Sequence[Attribute],
+    values: ValueCounts,
     *,
     load_id: int,
     decimal: str,
@@ -103,6 +154,8 @@ def settle_kinds(
 
     Parameters
     ----------
+    values
+        Values of the first load, where they were counted; they are looked for in the table else.
     decimal, date_order
         How the files write numbers and dates, for values that leave it open.
 
@@ -112,18 +165,22 @@ def settle_kinds(
         When a stated kind is not the one on record, or the values leave the date order open.
     """
     recorded = _recorded(writer)
+    writer.execute(_VALUES)
+    counted = values.counted()
+    writer.append_batches(None, "attribute_values", counted.schema.names, counted.to_batches())
     kinds, new = [], []
     for attribute in attributes:
         kind = recorded.get(attribute.column_name)
+        column = _Column(writer, table, attribute, attribute.column_name in values.columns)
         if kind is None:
-            kind = _decided(_Column(writer, table, attribute), decimal, date_order)
+            kind = _decided(column, decimal, date_order)
             new.append(kind)
         elif attribute.kind not in (None, kind.kind):
             raise InputError(
                 f"This home holds {kind}, this load says that it is a {attribute.kind}.",
                 "Leave the kind out, or use another home with --home.",
             )
-        lost = _Column(writer, table, attribute).unreadable(kind, load_id)
+        lost = column.unreadable(kind, load_id)
         kinds.append(AttributeKind(**{**vars(kind), "unreadable": lost}))
     if new:
         writer.append("raw", "attribute_kinds", _as_table(new, now))
@@ -137,6 +194,7 @@ class _Column:
     writer: BulkWriter
     table: SourceTable
     attribute: Attribute
+    is_counted: bool
 
     def count(self, condition: str = "true", where: str = "true") -> int:
         """Count the rows whose ``value`` meets a condition."""
@@ -154,6 +212,13 @@ class _Column:
 
     def _figure(self, figure: str, where: str = "true") -> int:
         column = identifier(self.attribute.column_name)
+        if self.is_counted:
+            found = self.writer.value(
+                f"select {figure} from attribute_values "  # noqa: S608 - our own expressions
+                f"where column_name = $1 and lower(value) not in ({_NOTHING})",
+                [self.attribute.column_name],
+            )
+            return int(found)
         found = self.writer.value(
             f"""
             select {figure}

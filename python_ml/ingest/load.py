@@ -25,7 +25,13 @@ import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.forgetting.register import Forgotten, read_forgotten
-from python_ml.ingest.attributes import ATTRIBUTE_KINDS, AttributeKind, settle_kinds
+from python_ml.ingest.ahead import ahead
+from python_ml.ingest.attributes import (
+    ATTRIBUTE_KINDS,
+    AttributeKind,
+    ValueCounts,
+    settle_kinds,
+)
 from python_ml.ingest.changes import (
     INTAKE,
     IS_GONE,
@@ -279,6 +285,7 @@ class _LoadedFile:
     plan: FilePlan
     digest: str
     number: int
+    first_row: int = 1
     given: int = 0
     loaded: int = 0
     rejected: int = 0
@@ -338,13 +345,15 @@ class _Load:
         )
         if table.is_flat_file and not self.same_shop:
             self._refuse_other_columns(table, files)
+        values = ValueCounts(attributes if is_first else [])
         newest_before = None if is_first else self._newest_before()
         if not is_first:
             create_intake(self.writer, table)
         first_row = 1
         for file in files:
             file.newest_before = newest_before
-            self._load_file(table, file, columns, is_first, first_row)
+            file.first_row = first_row
+            self._load_file(table, file, columns, is_first, values)
             first_row += file.given
         if table.is_flat_file and not self.same_shop:
             names = {file.number: file.plan.name for file in files}
@@ -361,6 +370,7 @@ class _Load:
                 self.writer,
                 table,
                 self.mapping.attributes,
+                values,
                 load_id=self.load_id,
                 decimal=files[0].plan.reading.decimal,
                 date_order=self.options.date_order or _day_first_or_month_first(files[0].plan),
@@ -446,12 +456,13 @@ class _Load:
         file: _LoadedFile,
         columns: list[str],
         is_first: bool,
-        first_row: int,
+        values: ValueCounts,
     ) -> None:
         own = [*_OWN_COLUMNS, *([IS_GONE] if table.key else [])]
         schema = pa.schema([(name, pa.null()) for name in [*columns, *own]])
-        with read_file(file.plan, self.now.date().isoformat(), first_row) as rows:
-            batches = self._good_batches(table, file, rows)
+        with read_file(file.plan, self.now.date().isoformat(), file.first_row) as rows:
+            # rows are checked while those before them travel
+            batches = ahead(self._good_batches(table, file, rows, values))
             if is_first:
                 file.loaded = self.writer.append_batches("raw", table.name, schema.names, batches)
             else:
@@ -460,7 +471,11 @@ class _Load:
             raise InputError(f"{file.plan.place}: the file has no rows.", "Export it again.")
 
     def _good_batches(
-        self, table: SourceTable, file: _LoadedFile, stretches: Iterator[CheckedRows]
+        self,
+        table: SourceTable,
+        file: _LoadedFile,
+        stretches: Iterator[CheckedRows],
+        values: ValueCounts,
     ) -> Iterator[Any]:
         for rows in stretches:
             file.given += rows.given
@@ -470,6 +485,7 @@ class _Load:
                 file.bad_keys.append(rows.bad_keys)
             self._refuse_if_hopeless()
             known = self._without_forgotten(file, rows.good)
+            values.add(known)
             if table.time_column is not None:
                 newest = pc.max(known.column(table.time_column)).as_py()
                 if newest is not None and (file.newest is None or newest > file.newest):

@@ -44,6 +44,7 @@ def _spec(horizon_days: int) -> PredictionSpec:
         ),
         baselines=("recency", "frequency", "log_rfm", "bgnbd"),
         level_reference="bgnbd",
+        burn_in_days=90,
     )
 
 

@@ -17,12 +17,14 @@ from python_ml.warehouse.postgres import Warehouse, columns_of
 if TYPE_CHECKING:
     from python_ml.pipeline import Outcome
 
-_METRICS = ("log_loss", "auc", "calibration_error", "calibration_perfect_p95", "calibration_slope")
+_METRICS = ("log_loss", "calibration_error", "calibration_perfect_p95", "calibration_slope", "auc")
+_HEADINGS = ("log loss", "cal. error", "(perfect ≤)", "cal. slope", "AUC")
 _PAIR_METRICS = (
-    "ndcg_at_10", "recall_at_10", "log_loss", "auc", "calibration_error", "calibration_perfect_p95",
+    "ndcg_at_10", "recall_at_10", "log_loss", "calibration_error", "calibration_perfect_p95", "auc",
 )  # fmt: skip
-_PAIR_HEADINGS = ("NDCG@10", "recall@10", "log loss", "AUC", "cal. error", "(perfect ≤)")
-_HEADINGS = ("log loss", "AUC", "cal. error", "(perfect ≤)", "cal. slope")
+_PAIR_HEADINGS = ("NDCG@10", "recall@10", "log loss", "cal. error", "(perfect ≤)", "AUC")
+_GAINS = ("log_loss", "auc")
+_GAIN = "_gain_over_"
 
 
 def describe_run(
@@ -48,9 +50,11 @@ def describe_run(
     return parts
 
 
-def _tables(warehouse: Warehouse, prediction: str, bundle_id: str, recipe: str) -> list[Table]:
+def _tables(
+    warehouse: Warehouse, prediction: str, bundle_id: str, recipe: str
+) -> list[RenderableType]:
     if not isinstance(get_prediction(prediction), PairPrediction):
-        return [metrics_table(warehouse, bundle_id, recipe)]
+        return describe_metrics(warehouse, bundle_id, recipe)
     chosen = dict(part.split(": ", 1) for part in recipe.split(", "))
     return [ranking_table(warehouse, bundle_id, level, name) for level, name in chosen.items()]
 
@@ -95,6 +99,50 @@ def ranking_table(warehouse: Warehouse, bundle_id: str, level: str, chosen: str)
 
 def _value(row: dict[str, Any] | None) -> float:
     return float(row["value"]) if row and row["value"] is not None else -1.0
+
+
+def describe_metrics(warehouse: Warehouse, bundle_id: str, chosen: str) -> list[RenderableType]:
+    """Describe how good a bundle is: every recipe, then the gains over each baseline."""
+    return [
+        metrics_table(warehouse, bundle_id, chosen),
+        gains_table(warehouse, bundle_id, chosen),
+    ]
+
+
+def gains_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:
+    """What the published recipe gains over each baseline, on the same drawn customers.
+
+    Pooled over the rolling origins where there are some, beside the test date: only a gain whose
+    whole interval is above zero is one.
+    """
+    rows = warehouse.read(
+        "select role, metric, value, lower_bound, upper_bound from predictions.metrics "
+        "where bundle_id = $1 and recipe = $2 and metric like $3 "
+        "and role in ('test_as_published', 'origins_pooled_as_published')",
+        [bundle_id, chosen, f"%{_GAIN}%"],
+    ).to_pylist()
+    found = {(row["role"], *row["metric"].split(_GAIN)): row for row in rows}
+    pooled = any(role.startswith("origins") for role, _, _ in found)
+    roles = ["test_as_published", *(["origins_pooled_as_published"] if pooled else [])]
+    table = Table(
+        title=f"{chosen} as published gains over (paired 95 % intervals)", title_justify="left"
+    )
+    table.add_column("baseline", no_wrap=True)
+    for role in roles:
+        where = "test date" if role.startswith("test") else "origins"
+        for name in _GAINS:
+            heading = "log loss" if name == "log_loss" else "AUC"
+            table.add_column(f"{heading}, {where}", justify="right", no_wrap=True)
+    for baseline in dict.fromkeys(baseline for _, _, baseline in found):
+        cells = [_gain(found.get((role, name, baseline))) for role in roles for name in _GAINS]
+        table.add_row(baseline, *cells)
+    return table
+
+
+def _gain(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return f"{row['value']:+.3f} ({row['lower_bound']:+.3f} to {row['upper_bound']:+.3f})"
 
 
 def metrics_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:

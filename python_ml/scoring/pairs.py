@@ -14,9 +14,22 @@ from python_ml.training.pairs.bundle import PairBundle, PairLevel
 from python_ml.training.pairs.candidates import Pairs, candidate_pairs
 from python_ml.training.pairs.shop import PairShop
 from python_ml.training.pairs.snapshot import Catalogues, Snapshot
+from python_ml.warehouse.catalogue import Feature
 from python_ml.warehouse.ledger import utc_now
 from python_ml.warehouse.postgres import Warehouse
 
+COLLABORATIVE = "collaborative_"
+SAYS = {
+    "affinity_category": "{value:%} of what the customer buys is of this category",
+    "affinity_price": "price {value:+} spreads away from the customer's usual",
+    "affinity_quantity": "bought in other quantities than the customer's usual",
+    "item_product_new_buyers_30d": "{value} first-time buyers in the last 30 days",
+    "item_product_age_days": "sold for {value} days",
+    "item_season_rise_year_ago_90d": "first-time buyers rose {value} times a year ago",
+    "customer_product_new_90d": "the customer tried {value} new products in 90 days",
+    "customer_recency_days": "last order {value} days ago",
+}
+"""Reasons in words; columns that are not here speak by their names."""
 EXPLAINED = 3
 """Of each customer's items, the best so many come with reasons: trees explain far more slowly than
 they score."""
@@ -102,8 +115,18 @@ def _reasons(
 ) -> list[str | None]:
     explained = kept[place < EXPLAINED]
     features = pairs.features.iloc[explained].reset_index(drop=True)
-    texts = iter(top_reasons(level.contributions(features), features))
+    described = [Feature(str(name), "feature", "", says=_says(name)) for name in features.columns]
+    texts = iter(top_reasons(level.contributions(features), features, described))
     return [next(texts) if rank < EXPLAINED else None for rank in place]
+
+
+def _says(column: object) -> str | None:
+    name = str(column)
+    if name.startswith(COLLABORATIVE) and not name.startswith(f"{COLLABORATIVE}popular"):
+        return "goes with what the customer bought"
+    if name.startswith(COLLABORATIVE):
+        return "many are beginning to buy it"
+    return SAYS.get(name)
 
 
 def _places(pairs: Pairs, probability: np.ndarray) -> np.ndarray:

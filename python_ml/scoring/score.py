@@ -49,7 +49,9 @@ def score(
     reasons: list[str] = []
     for start in range(0, len(features), ROWS_PER_BATCH):
         part = features.iloc[start : start + ROWS_PER_BATCH]
-        reasons += top_reasons(bundle.contributions(part), part.reset_index(drop=True))
+        reasons += top_reasons(
+            bundle.contributions(part), part.reset_index(drop=True), catalogue.features
+        )
     count = len(probabilities)
     return pa.table(
         {

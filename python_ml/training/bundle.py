@@ -27,7 +27,8 @@ from python_ml.training.recipes.design import as_text
 MANIFEST = "bundle.json"
 PUBLISHED = "published.json"
 LEVEL_FOLDER = "level/"
-FORMAT = 1
+FORMAT = 2
+"""2: levels learned and pooled, settings of the trees, calibration note."""
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
 FEWEST_ROWS_FOR_LEVEL = 30
 """Fewer rows have no level of their own: they are scored with the one found in training."""
@@ -72,6 +73,11 @@ class Bundle:
     def recipe(self) -> str:
         """Name of the recipe that was chosen."""
         return str(self.manifest["recipe"])
+
+    @property
+    def calibration_note(self) -> str:
+        """What the published probabilities failed on the test date; empty where nothing."""
+        return str(self.manifest["calibration_note"])
 
     @property
     def horizon_days(self) -> int:
@@ -257,6 +263,8 @@ def _describe(result: TrainingResult, feature_hash: str) -> dict[str, Any]:
         "feature_hash": feature_hash,
         "level_shift": result.level_shift,
         "level_tested": result.level_tested,
+        "calibration_note": result.calibration_note(),
+        "effort": result.effort,
         "selection_log_loss": dict(result.selection),
         "left_out": dict(result.left_out),
         "metrics": [_metrics(line) for line in result.measured if line.form == AS_PUBLISHED],

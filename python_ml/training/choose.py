@@ -17,20 +17,29 @@ from python_ml.training.calibrate import (
     fit_shape,
 )
 from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
-from python_ml.training.level import LevelEvidence, LevelPolicy, apply_shift, choose_level
+from python_ml.training.level import (
+    LevelEvidence,
+    LevelPolicy,
+    apply_shift,
+    choose_level,
+    default_weight,
+)
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
 from python_ml.training.payoff import Savings, measure_savings
 from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
 from python_ml.training.recipes.blend import Blend
 from python_ml.training.recipes.out_of_fold import out_of_fold
-from python_ml.training.spec import PredictionSpec, TooSmallError
+from python_ml.training.spec import Effort, PredictionSpec, TooSmallError
 from python_ml.training.splits import (
     Split,
+    after_burn_in,
     latest_split,
     newest_rows,
     rolling_origins,
     sample_customers,
+    windows_seen,
 )
+from python_ml.training.verdict import BASE_RATE, calibration_note
 
 OnStep = Callable[[str], None]
 ROWS_EXPLAINED = 2_000
@@ -46,7 +55,8 @@ class Measured:
 
     ``role`` is ``test``, ``origin`` or ``origins_pooled``; ``form`` is ``as_is`` (the bare model,
     how baselines are compared) or ``as_published`` (calibrated, level drawn). ``gains`` says by
-    how much it beats each baseline, with paired intervals; above zero is better.
+    how much it beats each baseline and the best constant (``base_rate``), with paired intervals;
+    above zero is better.
     """
 
     recipe: str
@@ -142,6 +152,7 @@ class TrainingResult:
     window: DataWindow
     left_out: Mapping[str, str]
     level_tested: bool
+    effort: Effort
 
     def tested(self) -> Measured:
         """Return what the chosen recipe, as published, shows on the test date."""
@@ -150,6 +161,11 @@ class TrainingResult:
             for line in self.measured
             if (line.recipe, line.role, line.form) == (self.chosen, "test", AS_PUBLISHED)
         )
+
+    def calibration_note(self) -> str:
+        """Return what the published probabilities failed on the test date, empty for nothing."""
+        tested = self.tested()
+        return calibration_note(tested.measurement, tested.gains, level_tested=self.level_tested)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +190,7 @@ class _Round:
     reference: FloatArray | None
     out_of_fold_losses: Mapping[str, float]
     customers: int
+    windows: float
     value: FloatArray | None = None
 
     def published(self, name: str, policy: LevelPolicy) -> FloatArray:
@@ -191,6 +208,7 @@ def train(
     seed: int,
     threads: int,
     newest: pd.DataFrame | None = None,
+    effort: Effort = "quick",
     on_step: OnStep | None = None,
 ) -> TrainingResult:
     """Choose among the recipes, measure them and refit the chosen one (design rules 6 to 8, 11).
@@ -203,6 +221,8 @@ def train(
         The run's as-of date.
     newest
         Features at ``as_of`` of everyone who will be scored: sets the level, needs no labels.
+    effort
+        How many settings each recipe tries.
     on_step
         Called with a sentence before each step that takes time.
 
@@ -215,6 +235,7 @@ def train(
     """
     say = on_step or (lambda _text: None)
     frame = frame.matured_by(as_of)
+    spec = spec.with_effort(effort)
     split = latest_split(frame, as_of, spec.test_span_days)
     eligible, left_out = _eligible(spec, frame.rows(split.train))
     runner = _Runner(spec, eligible, seed, threads, say)
@@ -228,7 +249,8 @@ def train(
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
     say(f"Refitting {chosen} on every matured date")
-    final = _sampled(spec, frame, spec.max_training_rows).with_newest(newest)
+    final = _sampled(spec, after_burn_in(frame, spec.burn_in_days), spec.max_training_rows)
+    final = final.with_newest(newest)
     published = runner.refit(final, test, chosen, levels[chosen])
     latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
     return TrainingResult(
@@ -247,6 +269,7 @@ def train(
         window=_window(final, split, frame),
         left_out=left_out,
         level_tested=split.level_tested,
+        effort=effort,
     )
 
 
@@ -302,7 +325,8 @@ class _Runner:
         most_rows = (
             self.spec.max_training_rows if split.role == "test" else self.spec.max_origin_rows
         )
-        train_rows = _sampled(self.spec, frame.rows(split.train), most_rows)
+        seen = after_burn_in(frame.rows(split.train), self.spec.burn_in_days)
+        train_rows = _sampled(self.spec, seen, most_rows)
         if split.level_tested:
             train_rows = train_rows.with_newest(test.features)
         fitted: dict[str, FittedModel] = {}
@@ -311,18 +335,18 @@ class _Runner:
             self.say(f"Fitting {recipe.name} for {split.role} date {split.test_date}")
             model = self._fit(recipe, train_rows, fitted)
             fitted[recipe.name] = model
-            seen = self._out_of_fold(recipe, model, train_rows)
+            unseen = self._out_of_fold(recipe, model, train_rows)
             calibrator = choose_calibrator(
-                seen, train_rows.label, train_rows.entity, seed=self.seed
+                unseen, train_rows.label, train_rows.entity, seed=self.seed
             )
-            losses[recipe.name] = _loss_at_own_level(train_rows.label, seen)
+            losses[recipe.name] = _loss_at_own_level(train_rows.label, unseen)
             as_is = model.predict(test.features, self.spec.horizon_days)
             trials[recipe.name] = _Trial(
                 model=model,
                 calibrator=calibrator,
                 as_is=as_is,
                 calibrated=calibrator.apply(as_is),
-                label_shift=_label_shift(calibrator, seen, train_rows.label),
+                label_shift=_label_shift(calibrator, unseen, train_rows.label),
             )
         reference = trials.get(self.spec.level_reference or "")
         return _Round(
@@ -333,6 +357,7 @@ class _Runner:
             reference=None if reference is None else reference.as_is,
             out_of_fold_losses=losses,
             customers=train_rows.customers(),
+            windows=windows_seen(train_rows),
             value=None if self.spec.payoff is None else self.spec.payoff.values(test.features),
         )
 
@@ -357,7 +382,7 @@ class _Runner:
                 LevelEvidence(trial.calibrated, trial.label_shift, reference, label)
                 for trial, reference, label in trials
             ],
-            default_weight=self.spec.level_weight,
+            default_weight=default_weight(self.spec.level_weight, test.windows),
             min_gain=self.spec.min_gain,
             has_reference=test.reference is not None,
         )
@@ -422,12 +447,13 @@ def _selection(
 def _choose(losses: Mapping[str, float], min_gain: float, *, by_time: bool) -> str:
     """Return the first, simplest recipe whose loss is within ``min_gain`` of the best.
 
-    Folds of customers share their dates with the training rows and flatter trees; where time has
-    not compared the recipes, a blend that is as good as the best is the safer choice.
+    Folds of customers share their dates with the training rows and flatter what learns a date's
+    luck, trees above all; where time has not compared the recipes, the blend is the safer choice.
     """
+    if Blend.name in losses and not by_time:
+        return Blend.name
     best = min(losses.values())
-    nearly = [name for name, loss in losses.items() if loss < best + min_gain]
-    return Blend.name if Blend.name in nearly and not by_time else nearly[0]
+    return next(name for name, loss in losses.items() if loss < best + min_gain)
 
 
 def _measure_all(
@@ -493,6 +519,7 @@ def _pooled(origins: Sequence[_Round], levels: Mapping[str, LevelPolicy]) -> _Ro
         None,
         {},
         0,
+        0.0,
         np.concatenate(values) if values else None,
     )
 
@@ -515,7 +542,10 @@ def _line(
         savings = measure_savings(
             spec.payoff, past.label, probability, past.value, past.entity, rounds=rounds, seed=seed
         )
-    against = [b for b in spec.baselines if b in past.trials and gains and not as_is]
+    against: dict[str, FloatArray] = {}
+    if gains and not as_is:
+        against = {b: past.trials[b].as_is for b in spec.baselines if b in past.trials}
+        against[BASE_RATE] = np.full(len(past.label), past.label.mean())
     return Measured(
         recipe=name,
         role=past.split.role,
@@ -526,12 +556,12 @@ def _line(
             baseline: paired_gain(
                 past.label,
                 probability,
-                past.trials[baseline].as_is,
+                predictions,
                 past.entity,
                 rounds=rounds,
                 seed=seed,
             )
-            for baseline in against
+            for baseline, predictions in against.items()
         },
         savings=savings,
     )

@@ -71,6 +71,7 @@ def read_training_frame(
         label=table.column("label").to_numpy(zero_copy_only=False).astype(np.float64),
         label_known_at=_days(table, "label_known_at"),
         horizon_days=horizon_days,
+        calendar=catalogue.calendar,
     )
 
 

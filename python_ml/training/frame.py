@@ -17,8 +17,8 @@ BoolArray = npt.NDArray[np.bool_]
 DayArray = npt.NDArray[np.datetime64]
 TextArray = npt.NDArray[np.object_]
 
-DAYS_FOR_DATE_LEVEL = 730
-"""Two turns of the year: below it, month and season of the as-of date are only its name."""
+DAYS_FOR_CALENDAR = 730
+"""Two turns of the year: below it, a month is only the name of the date that it fell on."""
 
 
 def as_day(day: date | str | np.datetime64) -> np.datetime64:
@@ -46,6 +46,8 @@ class TrainingFrame:
         The day from which the label may be used; the same for both answers.
     horizon_days
         Length of the window that the label looks at.
+    calendar
+        Names of the columns that speak of months or seasons.
     newest
         Features of everyone at the date that is to be scored, without labels. What needs no
         label (BG/NBD) is fitted on them: they know months more than the newest matured rows.
@@ -64,6 +66,7 @@ class TrainingFrame:
     label_known_at: DayArray
     horizon_days: int
     newest: pd.DataFrame | None = None
+    calendar: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entity", np.asarray(self.entity, dtype=object))
@@ -112,6 +115,7 @@ class TrainingFrame:
             label_known_at=self.label_known_at[mask],
             horizon_days=self.horizon_days,
             newest=self.newest,
+            calendar=self.calendar,
         )
 
     def with_newest(self, features: pd.DataFrame | None) -> TrainingFrame:
@@ -146,12 +150,13 @@ class TrainingFrame:
     def usable_columns(self) -> list[str]:
         """Return the columns that a model may learn from, in their given order.
 
-        Left out are columns with a single value, and columns that are the same for every row of
-        an as-of date (its month, its season) as long as the dates span less than two years: they
-        name a date, and what a model learns from them is that date's luck.
+        Left out are columns with a single value and, as long as the dates span less than two
+        years, columns of the calendar and columns that are the same for every row of an as-of
+        date. A month that was seen once is a name for what happened then, and what a model learns
+        from it is that date's luck.
         """
         dates = self.dates()
-        too_short = len(dates) == 0 or (dates[-1] - dates[0]).astype(int) < DAYS_FOR_DATE_LEVEL
+        too_short = len(dates) == 0 or (dates[-1] - dates[0]).astype(int) < DAYS_FOR_CALENDAR
         firsts = np.searchsorted(self.as_of, dates)
         spread = np.searchsorted(dates, self.as_of)
         names = []
@@ -159,6 +164,7 @@ class TrainingFrame:
             codes, levels = pd.factorize(self.features[name], use_na_sentinel=False)
             constant = len(levels) <= 1
             date_level = bool((codes == codes[firsts][spread]).all())
-            if not constant and not (date_level and too_short):
+            names_a_date = date_level or name in self.calendar
+            if not constant and not (names_a_date and too_short):
                 names.append(str(name))
         return names

@@ -21,6 +21,8 @@ from python_ml.training.recipes.base import shift_to_mean, to_logit, to_probabil
 
 FEWEST_ORIGINS = 3
 """Fewer windows say nothing about how the level changes from window to window."""
+WORTH_OF_REFERENCE = 4.0
+"""Windows that the labels must have seen, and three more, to weigh as much as the reference."""
 OTHER_WEIGHTS = (0.25, 0.75)
 """How far a shop's own few, overlapping origins may move the weight from the default."""
 
@@ -70,6 +72,19 @@ def level_shift(probability: FloatArray, reference: FloatArray, weight: float) -
     own, aim = to_logit(np.array([probability.mean(), reference.mean()]))
     target = to_probability(np.array([(1 - weight) * own + weight * aim]))[0]
     return shift_to_mean(probability, float(target))
+
+
+def default_weight(settled: float, windows: float) -> float:
+    """Return how far the reference draws before a shop's own origins have a say.
+
+    The level of the labels is the mean over the windows that they have seen. Of one or two windows
+    that is one season's luck, and the reference, which reads the newest orders, draws nearly all
+    the way; with more it comes down to ``settled``.
+
+    >>> [round(default_weight(0.5, windows), 2) for windows in (1, 2, 3, 5, 9)]
+    [1.0, 0.8, 0.67, 0.5, 0.5]
+    """
+    return max(settled, WORTH_OF_REFERENCE / (3.0 + max(windows, 1.0)))
 
 
 def apply_shift(probability: FloatArray, shift: float) -> FloatArray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from python_ml.errors import SmartRetailError
 from python_ml.training.payoff import Payoff
-from python_ml.training.recipes.base import Recipe
+from python_ml.training.recipes.base import Effort, Recipe
+
+__all__ = ["Effort", "PredictionSpec", "TooSmallError"]
 
 
 class TooSmallError(SmartRetailError):
@@ -30,7 +32,10 @@ class PredictionSpec:
     level_reference
         Name of the recipe whose mean draws the level, or ``None`` for none (design rule 7).
     level_weight
-        How far it draws, in logit: half-way won on five public shops.
+        How far it draws, in logit, once labels have seen a few windows: half-way won on five
+        public shops.
+    burn_in_days
+        Dates this close to the first one do not train: see :func:`splits.after_burn_in`.
     min_gain
         Log-loss that a less simple choice must save.
     most_origins
@@ -56,6 +61,7 @@ class PredictionSpec:
     baselines: tuple[str, ...] = ()
     level_reference: str | None = None
     level_weight: float = 0.5
+    burn_in_days: int = 0
     min_gain: float = 0.001
     most_origins: int = 4
     max_training_rows: int = 400_000
@@ -64,6 +70,10 @@ class PredictionSpec:
     payoff: Payoff | None = None
     test_span_days: int = 1
     bootstrap_rounds: int = 200
+
+    def with_effort(self, effort: Effort) -> PredictionSpec:
+        """Return the same prediction, each recipe with the number of trials of ``effort``."""
+        return replace(self, recipes=tuple(r.with_effort(effort) for r in self.recipes))
 
     def __post_init__(self) -> None:
         names = [recipe.name for recipe in self.recipes]

@@ -100,6 +100,30 @@ def latest_split(
     return Split("test", test_date, matured & ~held_out, matured & held_out, level_tested=False)
 
 
+def after_burn_in(frame: TrainingFrame, days: int) -> TrainingFrame:
+    """Return the rows of the dates that stand ``days`` or more behind the first one.
+
+    Where the data begin, everybody looks new: at the first dates regular customers cannot be told
+    from newcomers, and later nobody is like them. At most the first half of the dates' span is
+    left out, so that a young shop keeps its newest dates.
+    """
+    dates = frame.dates()
+    if len(dates) == 0 or days == 0:
+        return frame
+    age = (dates - dates[0]).astype(np.int64)
+    kept = dates[age >= min(days, age[-1] / 2)]
+    return frame.rows(np.isin(frame.as_of, kept))
+
+
+def windows_seen(frame: TrainingFrame) -> float:
+    """Return how many windows that do not overlap the dates and their outcomes span."""
+    dates = frame.dates()
+    if len(dates) == 0:
+        return 0.0
+    span = int((dates[-1] - dates[0]).astype(np.int64))
+    return (span + frame.horizon_days) / frame.horizon_days
+
+
 def rolling_origins(
     frame: TrainingFrame,
     before: np.datetime64,

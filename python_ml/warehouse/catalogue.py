@@ -24,12 +24,15 @@ _NUMBERS = {"smallint", "integer", "bigint", "real", "double precision", "numeri
 class Feature:
     """One column of a feature model.
 
-    ``role`` is ``feature`` for numbers and ``categorical`` for categories.
+    ``role`` is ``feature`` for numbers and ``categorical`` for categories. ``is_calendar`` where it
+    speaks of months or seasons. ``says`` is a reason in words, with ``{value}`` in it.
     """
 
     name: str
     role: str
     description: str
+    is_calendar: bool = False
+    says: str | None = None
 
     @property
     def theme(self) -> str:
@@ -60,6 +63,11 @@ class FeatureCatalogue:
         """Names of the categorical ones."""
         return tuple(f.name for f in self.features if f.role == "categorical")
 
+    @property
+    def calendar(self) -> tuple[str, ...]:
+        """Names of those that need two years of dates to mean anything."""
+        return tuple(f.name for f in self.features if f.is_calendar)
+
 
 def read_catalogue(target_dir: Path, prediction: str) -> FeatureCatalogue:
     """Read the catalogue of a prediction from the manifest of the last build.
@@ -81,13 +89,22 @@ def read_catalogue(target_dir: Path, prediction: str) -> FeatureCatalogue:
     features: list[Feature] = []
     context: list[str] = []
     for name, column in node["columns"].items():
-        role = column.get("config", {}).get("meta", {}).get("role") or column["meta"].get("role")
+        meta = column.get("config", {}).get("meta") or column["meta"]
+        role = meta.get("role")
         if role == "key":
             keys.append(name)
         elif role in ("group", "context"):
             context.append(name)
         elif role in ("feature", "categorical"):
-            features.append(Feature(name, role, column["description"]))
+            features.append(
+                Feature(
+                    name=name,
+                    role=role,
+                    description=column["description"],
+                    is_calendar=bool(meta.get("calendar")),
+                    says=meta.get("says"),
+                )
+            )
         else:
             raise BuildError(
                 f"{model}.yml gives the column {name} no role.",

@@ -25,7 +25,9 @@ final as (
         order_habit_rows.model_version,
         order_habit_rows.run_id,
         order_habit_rows.scored_at,
-        order_habit_rows.label_known_at
+        order_habit_rows.label_known_at,
+        order_habit_rows.reasons_text,
+        order_habit_rows.calibration_note
     from order_habit_rows
     inner join runs_in_force on order_habit_rows.run_id = runs_in_force.run_id
 

@@ -48,7 +48,9 @@ final as (
         runs.recipe,
         runs.bundle_id as model_version,
         scores.scored_at,
-        scores.label_known_at
+        scores.label_known_at,
+        {{ reasons_in_words('scores.reasons') }} as reasons_text,
+        {{ json_text('runs.detail', 'calibration_note') }} as calibration_note
     from scores
     inner join runs on scores.run_id = runs.run_id
 

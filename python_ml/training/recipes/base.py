@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from scipy.special import expit, logit
 
 from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, TrainingFrame
+
+Effort = Literal["quick", "normal", "thorough"]
+"""How many settings a recipe tries: fixed numbers of seeded trials, never a time budget."""
 
 EDGE = 1e-6
 """No model of ours is surer than this of anything."""
@@ -80,6 +83,10 @@ class Recipe(ABC):
 
     name: ClassVar[str]
     minimum: ClassVar[Minimum]
+
+    def with_effort(self, effort: Effort) -> Recipe:
+        """Return the recipe with the number of trials of ``effort``; most have none to make."""
+        return self
 
     @abstractmethod
     def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from python_ml.training.frame import FloatArray, TrainingFrame
 from python_ml.training.recipes.base import (
+    Effort,
     FittedModel,
     Minimum,
     Recipe,
@@ -135,6 +136,10 @@ class Blend(Recipe):
 
     name: ClassVar[str] = "blend"
     minimum: ClassVar[Minimum] = Minimum(customers=300, per_class=60)
+
+    def with_effort(self, effort: Effort) -> Recipe:
+        """Return the blend of parts with the number of trials of ``effort``."""
+        return replace(self, parts=tuple(part.with_effort(effort) for part in self.parts))
 
     def fit(
         self,

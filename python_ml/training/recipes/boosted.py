@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import lightgbm as lgb
@@ -14,6 +14,7 @@ from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, TrainingFrame
 from python_ml.training.levels import Levels
 from python_ml.training.recipes.base import (
+    Effort,
     FittedModel,
     Minimum,
     Recipe,
@@ -49,6 +50,19 @@ PARAMETERS: dict[str, Any] = {
     "feature_pre_filter": False,
     "verbosity": -1,
 }
+
+
+TRIALS: dict[Effort, int] = {"quick": 1, "normal": 4, "thorough": 16}
+WORTH_LEAVING = 0.0005
+"""Log-loss that other settings must save on folds, which share their dates."""
+CHOICES: dict[str, tuple[float, ...]] = {
+    "learning_rate": (0.03, 0.05, 0.1),
+    "num_leaves": (4, 7, 15, 31),
+    "feature_fraction": (0.15, 0.3, 0.6),
+    "lambda_l2": (5.0, 20.0, 80.0),
+    "min_data_in_leaf": (0.5, 1.0, 2.0),
+}
+"""What trials after the first draw from; the leaf size as a multiple of its default."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,7 @@ class BoostedModel(FittedModel):
     booster: lgb.Booster
     encoding: Encoding
     trees: int
+    settings: Mapping[str, float] = field(default_factory=dict)
     out_of_fold: FloatArray | None = field(default=None, repr=False)
 
     recipe: ClassVar[str] = "boosted"
@@ -125,6 +140,7 @@ class BoostedModel(FittedModel):
             "columns": list(self.encoding.columns),
             "levels": {name: lists.to_dict() for name, lists in self.encoding.levels.items()},
             "trees": self.trees,
+            "settings": dict(self.settings),
         }
         text = self.booster.model_to_string()
         return {self.file: to_json(content), self.trees_file: text.encode()}
@@ -143,21 +159,40 @@ class BoostedModel(FittedModel):
             booster=lgb.Booster(model_str=files[cls.trees_file].decode()),
             encoding=Encoding(tuple(content["columns"]), levels),
             trees=int(content["trees"]),
+            settings=content["settings"],
         )
 
     def as_recipe(self) -> Recipe:
-        """Return the recipe with its number of trees fixed."""
-        return Boosted(trees=self.trees)
+        """Return the recipe with its settings and its number of trees fixed."""
+        return Boosted(trees=self.trees, settings=tuple(sorted(self.settings.items())))
 
 
 @dataclass(frozen=True)
 class Boosted(Recipe):
-    """Small trees, strongly regularised; their number by early stopping on folds of customers."""
+    """Small trees, strongly regularised.
+
+    Settings are the best of a fixed number of seeded trials on folds of customers, the number of
+    trees among them by early stopping; the first trial, the defaults, stands unless another saves
+    :data:`WORTH_LEAVING`.
+
+    Parameters
+    ----------
+    trees, settings
+        Where they are not to be chosen.
+    trials
+        Settings to try.
+    """
 
     trees: int | None = None
+    settings: tuple[tuple[str, float], ...] = ()
+    trials: int = 1
 
     name: ClassVar[str] = "boosted"
     minimum: ClassVar[Minimum] = Minimum(customers=300, per_class=60)
+
+    def with_effort(self, effort: Effort) -> Recipe:
+        """Return the recipe with the number of trials of ``effort``."""
+        return replace(self, trials=TRIALS[effort])
 
     def fit(
         self,
@@ -167,35 +202,61 @@ class Boosted(Recipe):
         threads: int,
         fitted: Mapping[str, FittedModel] | None = None,
     ) -> BoostedModel:
-        """Choose the number of trees on folds of customers, then fit on every row."""
+        """Choose settings and number of trees on folds of customers, then fit on every row."""
         encoding = Encoding.of(frame, frame.usable_columns())
-        leaf = min(max(len(frame) // ROWS_PER_LEAF_ROW, FEWEST_IN_LEAF), MOST_IN_LEAF)
-        parameters = {
-            **PARAMETERS,
-            "min_data_in_leaf": leaf,
-            "seed": seed % 2**31,
-            "num_threads": threads,
-        }
-        data = lgb.Dataset(
-            encoding.matrix(frame.features),
-            label=frame.label,
-            categorical_feature=encoding.categorical(),
-            params=parameters,
-            free_raw_data=False,
-        )
-        trees, out_of_fold = self.trees, None
+        matrix = encoding.matrix(frame.features)
+
+        def data(parameters: dict[str, Any]) -> lgb.Dataset:
+            return lgb.Dataset(
+                matrix,
+                label=frame.label,
+                categorical_feature=encoding.categorical(),
+                params=parameters,
+                free_raw_data=False,
+            )
+
+        settings, trees, out_of_fold = dict(self.settings), self.trees, None
         if trees is None:
-            trees, out_of_fold = _choose_trees(data, frame, parameters, seed)
-        booster = lgb.train(parameters, data, num_boost_round=trees)
+            found: list[tuple[float, int, FloatArray]] = []
+            tried = _trials(self.trials, seed)
+            for candidate in tried:
+                parameters = _parameters(candidate, len(frame), seed, threads)
+                found.append(_choose_trees(data(parameters), frame, parameters, seed))
+            losses = [loss for loss, _, _ in found]
+            best = losses.index(min(losses))
+            best = best if losses[best] < losses[0] - WORTH_LEAVING else 0
+            settings, (_, trees, out_of_fold) = tried[best], found[best]
+        parameters = _parameters(settings, len(frame), seed, threads)
+        booster = lgb.train(parameters, data(parameters), num_boost_round=trees)
         # read back from its own text, so that a saved model scores to the same bits
         booster = lgb.Booster(model_str=booster.model_to_string())
-        return BoostedModel(booster, encoding, trees, out_of_fold)
+        return BoostedModel(booster, encoding, trees, settings, out_of_fold)
+
+
+def _trials(count: int, seed: int) -> list[dict[str, float]]:
+    """Return settings to try, the defaults first; more trials begin with those of fewer."""
+    random = np.random.default_rng(seed)
+    drawn = [
+        {name: float(random.choice(values)) for name, values in CHOICES.items()}
+        for _ in range(count - 1)
+    ]
+    return [{}, *drawn]
+
+
+def _parameters(
+    settings: Mapping[str, float], rows: int, seed: int, threads: int
+) -> dict[str, Any]:
+    leaf = min(max(rows // ROWS_PER_LEAF_ROW, FEWEST_IN_LEAF), MOST_IN_LEAF)
+    chosen: dict[str, Any] = {**PARAMETERS, **settings}
+    chosen["num_leaves"] = int(chosen["num_leaves"])
+    chosen["min_data_in_leaf"] = int(leaf * settings.get("min_data_in_leaf", 1.0))
+    return chosen | {"seed": seed % 2**31, "num_threads": threads}
 
 
 def _choose_trees(
     data: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
-) -> tuple[int, FloatArray]:
-    """Return the number of trees at which the folds' mean loss is least, and their predictions."""
+) -> tuple[float, int, FloatArray]:
+    """Return the folds' least mean loss, the number of trees there, and their predictions."""
     fold = customer_folds(frame.entity, FOLDS, seed)
     splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
     found = lgb.cv(
@@ -206,9 +267,9 @@ def _choose_trees(
         callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         return_cvbooster=True,
     )
-    trees = len(found["valid binary_logloss-mean"])
+    means = found["valid binary_logloss-mean"]
     scores = np.empty(len(frame))
     for (_, outside), booster in zip(splits, found["cvbooster"].boosters, strict=True):
         held_out = data.get_data()[outside]
-        scores[outside] = booster.predict(held_out, raw_score=True, num_iteration=trees)
-    return trees, to_probability(scores)
+        scores[outside] = booster.predict(held_out, raw_score=True, num_iteration=len(means))
+    return float(means[-1]), len(means), to_probability(scores)

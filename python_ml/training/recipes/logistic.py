@@ -14,8 +14,9 @@ from python_ml.training.recipes.design import fit_design
 from python_ml.training.recipes.linear import LinearModel, fit_logistic
 from python_ml.training.splits import customer_folds
 
-STRENGTHS = (3000.0, 1000.0, 300.0, 100.0)
-"""From strong to weak, in rows: each solution is the next one's start."""
+STRENGTHS = (1000.0, 300.0, 100.0, 30.0)
+"""From strong to weak, in customers: each solution is the next one's start. A customer's rows at
+neighbouring dates say nearly the same, so the penalty in rows grows with their number."""
 FOLDS = 3
 NEARLY_AS_GOOD = 0.0005
 """Log-loss that a weaker penalty must save: folds share their dates, the season ahead does not."""
@@ -62,7 +63,7 @@ class Logistic(Recipe):
             strength, out_of_fold = _choose_strength(frame, columns, seed)
         design = fit_design(frame, columns, hinges=HINGES, products=PRODUCTS)
         matrix = design.matrix(frame.features)
-        beta = fit_logistic(matrix, frame.label, strength)
+        beta = fit_logistic(matrix, frame.label, strength * _rows_per_customer(frame))
         return LogisticModel(
             design=design,
             intercept=float(beta[0]),
@@ -71,6 +72,10 @@ class Logistic(Recipe):
             strength=strength,
             out_of_fold=out_of_fold,
         )
+
+
+def _rows_per_customer(frame: TrainingFrame) -> float:
+    return len(frame) / frame.customers()
 
 
 def _choose_strength(
@@ -88,7 +93,7 @@ def _choose_strength(
         terms, held_out = design.matrix(seen.features), design.matrix(unseen)
         beta = None
         for i, strength in enumerate(STRENGTHS):
-            beta = fit_logistic(terms, seen.label, strength, beta)
+            beta = fit_logistic(terms, seen.label, strength * _rows_per_customer(seen), beta)
             scores[i, fold == k] = beta[0] + held_out @ beta[1:]
     losses = (np.logaddexp(0.0, scores) - frame.label * scores).mean(axis=1)
     best = int(np.argmax(losses < losses.min() + NEARLY_AS_GOOD))

@@ -149,8 +149,21 @@ class RankerModel(FittedModel):
         )
 
     def as_recipe(self) -> Recipe:
-        """Return the recipe with its number of trees fixed."""
-        return Ranker(trees=self.trees)
+        """Return the recipe with its number of trees and its weights fixed."""
+        weights = tuple(self.weights[name] for name in FORESTS)
+        return Ranker(Stack(self.trees, self.intercept, weights))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What out-of-fold scores decide: trees, and how the forests make one logit.
+
+    ``weights`` are in the order of :data:`FORESTS`.
+    """
+
+    trees: int
+    intercept: float
+    weights: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -158,10 +171,10 @@ class Ranker(Recipe):
     """Two forests on every column of the pair: binary log-loss, and LambdaRank by customer.
 
     The number of trees of the first comes from folds of customers; their weights from a logistic
-    regression on out-of-fold scores.
+    regression on out-of-fold scores; unless all of that is given.
     """
 
-    trees: int | None = None
+    stack: Stack | None = None
 
     name: ClassVar[str] = "ranker"
     minimum: ClassVar[Minimum] = Minimum(customers=200, per_class=100)
@@ -174,7 +187,7 @@ class Ranker(Recipe):
         threads: int,
         fitted: Mapping[str, FittedModel] | None = None,
     ) -> RankerModel:
-        """Fit both forests on folds of customers and on every row."""
+        """Fit both forests on every row, and before that on folds of customers to weigh them."""
         encoding = Encoding.of(frame, frame.usable_columns())
         leaf = min(max(len(frame) // ROWS_PER_LEAF_ROW, FEWEST_IN_LEAF), MOST_IN_LEAF)
         parameters = {
@@ -191,24 +204,24 @@ class Ranker(Recipe):
             params=parameters,
             free_raw_data=False,
         ).construct()
-        out, trees = _out_of_fold(whole, frame, parameters, seed, self.trees)
-        intercept, weights = _stack(out, frame.label)
+        stack, out_of_fold = self.stack, None
+        if stack is None:
+            stack, out_of_fold = _weighed(whole, frame, parameters, seed)
         linear = _linear(frame, seed, threads)
         whole.set_init_score(linear.logits(frame.features))
         forests = {
-            "probability": lgb.train({**parameters, **BINARY}, whole, num_boost_round=trees),
+            "probability": lgb.train({**parameters, **BINARY}, whole, num_boost_round=stack.trees),
             "order": lgb.train({**parameters, **RANK}, whole, num_boost_round=RANK_TREES),
         }
-        score = intercept + sum(weights[name] * out[name] for name in FORESTS)
         return RankerModel(
             linear=linear,
             # read back from their own text, so that a saved model scores to the same bits
             forests={n: lgb.Booster(model_str=f.model_to_string()) for n, f in forests.items()},
             encoding=encoding,
-            intercept=intercept,
-            weights=weights,
-            trees=trees,
-            out_of_fold=to_probability(np.asarray(score)),
+            intercept=stack.intercept,
+            weights=dict(zip(FORESTS, stack.weights, strict=True)),
+            trees=stack.trees,
+            out_of_fold=out_of_fold,
         )
 
 
@@ -220,12 +233,17 @@ def _forest_file(name: str) -> str:
     return f"ranker.{name}.lightgbm.txt"
 
 
+def _weighed(
+    whole: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
+) -> tuple[Stack, FloatArray]:
+    out, trees = _out_of_fold(whole, frame, parameters, seed)
+    intercept, weights = _stack(out, frame.label)
+    score = intercept + sum(w * out[name] for name, w in zip(FORESTS, weights, strict=True))
+    return Stack(trees, intercept, weights), to_probability(np.asarray(score))
+
+
 def _out_of_fold(
-    whole: lgb.Dataset,
-    frame: TrainingFrame,
-    parameters: dict[str, Any],
-    seed: int,
-    trees: int | None,
+    whole: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
 ) -> tuple[dict[str, FloatArray], int]:
     """Return both forests' raw scores for customers they never saw, and the number of trees."""
     fold = customer_folds(frame.entity, FOLDS, seed)
@@ -243,16 +261,16 @@ def _out_of_fold(
         booster = lgb.train(
             {**parameters, **BINARY},
             part,
-            num_boost_round=trees or MOST_TREES,
+            num_boost_round=MOST_TREES,
             valid_sets=[held_out],
-            callbacks=[] if trees else [lgb.early_stopping(PATIENCE, verbose=False)],
+            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         )
         best.append(booster.best_iteration or booster.current_iteration())
         probability.append((unseen, booster))
         out["probability"][unseen] = out["order"][unseen] = start[unseen]
         order = lgb.train({**parameters, **RANK}, part, num_boost_round=RANK_TREES)
         out["order"][unseen] += np.asarray(order.predict(data[unseen], raw_score=True))
-    count = trees or max(round(float(np.mean(best))), FEWEST_TREES)
+    count = max(round(float(np.mean(best))), FEWEST_TREES)
     for unseen, booster in probability:
         rounds = min(count, booster.current_iteration())
         raw = booster.predict(data[unseen], raw_score=True, num_iteration=rounds)
@@ -260,7 +278,7 @@ def _out_of_fold(
     return out, count
 
 
-def _stack(out: Mapping[str, FloatArray], label: FloatArray) -> tuple[float, dict[str, float]]:
+def _stack(out: Mapping[str, FloatArray], label: FloatArray) -> tuple[float, tuple[float, ...]]:
     """Return intercept and weights of the two scores that fit the labels."""
     scores = np.column_stack([out[name] for name in FORESTS])
     mean, spread = scores.mean(axis=0), np.maximum(scores.std(axis=0), 1e-9)
@@ -272,8 +290,8 @@ def _stack(out: Mapping[str, FloatArray], label: FloatArray) -> tuple[float, dic
         beta = fit_logistic((mixed - centre) / width, label, strength=1.0)
         slope = float(beta[1]) / width
         slopes = np.array([slope, LEAST_RANK_SHARE * slope])
-        return float(beta[0]) - slope * centre, dict(zip(FORESTS, map(float, slopes), strict=True))
-    return float(beta[0] - slopes @ mean), dict(zip(FORESTS, map(float, slopes), strict=True))
+        return float(beta[0]) - slope * centre, tuple(map(float, slopes))
+    return float(beta[0] - slopes @ mean), tuple(map(float, slopes))
 
 
 def _sizes_of_groups(frame: TrainingFrame) -> IntArray:

@@ -39,6 +39,13 @@ def test_columns_that_only_name_a_date_are_not_learned_from_until_two_years_are_
     assert _frame(as_of=later).usable_columns() == ["recency_days", "season_as_of_month"]
 
 
+def test_columns_of_the_calendar_wait_for_two_years_too():
+    calendar = ("recency_days",)
+    assert _frame(calendar=calendar).usable_columns() == []
+    later = np.array(["2020-01-01"] * 2 + ["2022-02-01"] * 2, dtype="datetime64[D]")
+    assert "recency_days" in _frame(as_of=later, calendar=calendar).usable_columns()
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

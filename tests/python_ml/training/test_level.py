@@ -8,6 +8,7 @@ from python_ml.training.level import (
     LevelPolicy,
     apply_shift,
     choose_level,
+    default_weight,
     level_shift,
 )
 from python_ml.training.recipes.base import to_logit, to_probability
@@ -45,6 +46,12 @@ def test_the_shift_keeps_the_order_and_meets_its_mean():
     shifted = apply_shift(own, level_shift(own, reference, 1.0))
     assert shifted.mean() == pytest.approx(reference.mean())
     assert (np.argsort(shifted) == np.argsort(own)).all()
+
+
+def test_the_fewer_windows_the_labels_saw_the_further_the_reference_draws():
+    weights = [default_weight(0.5, windows) for windows in (0.0, 1.0, 2.0, 4.0, 50.0)]
+    assert weights == sorted(weights, reverse=True)
+    assert (weights[0], weights[-1]) == (1.0, 0.5)
 
 
 def test_the_default_stands_where_the_shop_has_shown_too_little():

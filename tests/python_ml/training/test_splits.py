@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from python_ml.errors import InputError
 from python_ml.training.frame import TrainingFrame
 from python_ml.training.splits import (
+    after_burn_in,
     customer_folds,
     latest_split,
     rolling_origins,
     sample_customers,
     stable_hash,
+    windows_seen,
 )
 
 DAY = np.datetime64("2020-01-01")
@@ -129,3 +131,42 @@ def test_sampling_takes_whole_customers(frame: TrainingFrame):
     assert 0.25 < mask.mean() < 0.42
     assert not set(frame.entity[mask]) & set(frame.entity[~mask])
     assert sample_customers(frame, len(frame)).all()
+
+
+def frame_at(days: list[int], horizon: int = 90) -> TrainingFrame:
+    as_of = np.array([DAY + day for day in days])
+    return TrainingFrame(
+        features=pd.DataFrame({"recency_days": np.arange(float(len(days)))}),
+        categorical=(),
+        entity=np.array(["ada"] * len(days), dtype=object),
+        as_of=as_of,
+        label=np.zeros(len(days)),
+        label_known_at=as_of + horizon + 1,
+        horizon_days=horizon,
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "kept"),
+    [
+        ([0, 30, 60, 90, 120, 400], [90, 120, 400]),
+        ([0, 31, 59, 90, 120], [90, 120]),
+        ([0, 30, 61], [61]),
+        ([0], [0]),
+    ],
+)
+def test_the_first_dates_do_not_train_but_a_young_shop_keeps_its_newest(
+    days: list[int], kept: list[int]
+) -> None:
+    burned_in = after_burn_in(frame_at(days), 90)
+    assert [int((day - DAY).astype(int)) for day in burned_in.dates()] == kept
+
+
+def test_without_burn_in_every_date_trains() -> None:
+    assert len(after_burn_in(frame_at([0, 30, 60]), 0)) == 3
+
+
+def test_windows_that_overlap_count_once() -> None:
+    assert windows_seen(frame_at([0])) == 1
+    assert windows_seen(frame_at([0, 30, 60, 90])) == 2
+    assert windows_seen(frame_at([0, 360], horizon=180)) == 3

@@ -10,8 +10,9 @@ import pytest
 
 from python_ml.errors import BundleError
 from python_ml.training.metrics import log_loss
-from python_ml.training.recipes import MODELS, RECIPES
+from python_ml.training.recipes import MODELS, RECIPES, Blend, Boosted, Logistic
 from python_ml.training.recipes.base import to_logit
+from python_ml.training.recipes.boosted import _trials
 from python_ml.training.splits import customer_folds
 
 NAMES = list(RECIPES)
@@ -119,3 +120,25 @@ def test_blend_weights_are_shares(fitted):
     weights = fitted["blend"].weights
     assert min(weights.values()) >= 0
     assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_effort_is_a_number_of_trials_and_same_seed_same_settings(halves):
+    quick, recipe, thorough = (
+        Boosted().with_effort(effort) for effort in ("quick", "normal", "thorough")
+    )
+    assert quick == Boosted()
+    assert quick.trials < recipe.trials < thorough.trials
+    first, second = (recipe.fit(halves[0], seed=3, threads=1) for _ in range(2))
+    assert first.to_files() == second.to_files()
+    again = first.as_recipe().fit(halves[1], seed=3, threads=1)
+    assert (again.settings, again.trees) == (first.settings, first.trees)
+
+
+def test_more_effort_begins_with_the_trials_of_less():
+    assert _trials(16, 3)[:4] == _trials(4, 3)
+    assert _trials(1, 3) == [{}]
+
+
+def test_a_blend_hands_its_effort_on():
+    blend = Blend((Boosted(), Logistic())).with_effort("thorough")
+    assert blend == Blend((Boosted().with_effort("thorough"), Logistic()))

@@ -1,0 +1,37 @@
+{#-
+    The reasons that Python landed as JSON, as one text: what makes it more likely, then what makes it
+    less likely. Empty where they carry no words, as those of older runs.
+-#}
+{% macro reasons_in_words(reasons) -%}
+    {{ return(adapter.dispatch('reasons_in_words', 'smartretail')(reasons)) }}
+{%- endmacro %}
+
+{% macro default__reasons_in_words(reasons) -%}
+    nullif(
+        concat_ws(
+            '; ',
+            'more likely: ' || (
+                select string_agg(reason ->> 'words', ', ' order by place)
+                from jsonb_array_elements(cast({{ reasons }} as jsonb))
+                    with ordinality as listed (reason, place)
+                where cast(reason ->> 'logit' as {{ type_double() }}) > 0
+            ),
+            'less likely: ' || (
+                select string_agg(reason ->> 'words', ', ' order by place)
+                from jsonb_array_elements(cast({{ reasons }} as jsonb))
+                    with ordinality as listed (reason, place)
+                where cast(reason ->> 'logit' as {{ type_double() }}) < 0
+            )
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{#- One text of a JSON object, null where it has none of that name. -#}
+{% macro json_text(object, name) -%}
+    {{ return(adapter.dispatch('json_text', 'smartretail')(object, name)) }}
+{%- endmacro %}
+
+{% macro default__json_text(object, name) -%}
+    (cast({{ object }} as jsonb) ->> '{{ name }}')
+{%- endmacro %}

@@ -1,0 +1,1 @@
+"""Experiments: what a developer runs to judge a design, and no command of the product needs."""
