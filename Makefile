@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full bench-quality lint format lock clean
+.PHONY: help run test test-full bench bench-quality lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,10 @@ test: .venv/installed ## Run the tests (under 10 minutes).
 
 test-full: .venv/installed ## Run all tests, the long ones too.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: .venv/installed ## Measure: loading beside COPY, order habit beside the truth (half an hour).
+	$(BIN)/python -m tests.bench.load_against_copy
+	$(BIN)/python -m tests.bench.habit_against_oracle
 
 bench-quality: .venv/installed ## Measure ours beside hand-made peers: PREDICTION=order_habit OPTIONS="--home H".
 	$(BIN)/python -m python_ml.experiments.bench_quality $(or $(PREDICTION),order_habit) $(OPTIONS)

@@ -13,7 +13,6 @@ from prefect.logging import get_run_logger
 
 from python_ml.pipeline import Outcome, Pipeline, Request
 from python_ml.settings import Settings, load_settings
-from python_ml.training.spec import TooSmallError
 
 
 @flow(name="refresh")
@@ -45,12 +44,10 @@ def refresh(
     request = pipeline.request(as_of, horizon_days, only or [])
     with pipeline.writing() as writer:
         build(pipeline, request)
-        outcomes = [pipeline.summarise_customers(request)]
-        for name in request.horizon_days:
-            outcome = train_and_score(pipeline, request, name)
-            if outcome.skipped:
-                writer.record(None, name, "skipped", outcome.skipped)
-            outcomes.append(outcome)
+        outcomes = [
+            pipeline.summarise_customers(request),
+            *(predict(pipeline, request, name) for name in request.horizon_days),
+        ]
         published = pipeline.publish(writer, outcomes)
     return [str(outcome.run_id) for outcome in published]
 
@@ -62,13 +59,9 @@ def build(pipeline: Pipeline, request: Request) -> None:
 
 
 @task
-def train_and_score(pipeline: Pipeline, request: Request, name: str) -> Outcome:
+def predict(pipeline: Pipeline, request: Request, name: str) -> Outcome:
     """Train one prediction, unless a model for this very input is there, and score it."""
-    try:
-        bundle = pipeline.train(request, name)
-    except TooSmallError as reason:
-        return Outcome(name, skipped=reason.message)
-    return pipeline.score(request, name, bundle)
+    return pipeline.predict(request, name)
 
 
 if __name__ == "__main__":

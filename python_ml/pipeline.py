@@ -9,31 +9,44 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 
 from python_ml.errors import BundleError, InputError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.ingest.load import LoadReport, ReadOptions, check_shop, load, prepare, shop_source
+from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
-from python_ml.predictions import Prediction, all_predictions, get_prediction
-from python_ml.reporting.landing import land_training
+from python_ml.predictions import all_predictions, get_prediction
+from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
+from python_ml.reporting.landing import land_pair_training, land_training
+from python_ml.scoring.pairs import score_pairs
 from python_ml.scoring.score import land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
+from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle, save_pair_bundle
+from python_ml.training.pairs.snapshot import Catalogues
+from python_ml.training.pairs.spec import PairSpec
+from python_ml.training.pairs.train import train_pairs
 from python_ml.training.spec import Effort, TooSmallError
-from python_ml.warehouse.catalogue import FeatureCatalogue, built_catalogue, feature_hash
+from python_ml.warehouse.catalogue import (
+    FeatureCatalogue,
+    built_catalogue,
+    feature_hash,
+    lineage_hashes,
+)
 from python_ml.warehouse.dbt import DbtNode, run_dbt
-from python_ml.warehouse.ledger import Run, Writer, in_force, run_exists, utc_now, write_lock
+from python_ml.warehouse.layout import Layout
+from python_ml.warehouse.ledger import Run, Writer, in_force, run_rows, utc_now, write_lock
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
 
@@ -41,8 +54,13 @@ log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
+AnyBundle = Bundle | PairBundle
+
 CUSTOMERS = "customers"
 """The customer summary is published beside the predictions, under this name."""
+
+CUSTOMER_FEATURES = "order_habit"
+"""The prediction whose features it is made of."""
 
 DEMO = "demo"
 
@@ -104,15 +122,14 @@ class Pipeline:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The shop's database; the embedded server is started when none is configured."""
+        layout = Layout(self.settings.warehouse_schema)
         if self.settings.database_url is not None:
-            return Warehouse(self.settings.database_url.get_secret_value())
-        return Warehouse(EmbeddedServer(self.settings.home).ensure_started())
+            return Warehouse(self.settings.database_url.get_secret_value(), layout)
+        return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
 
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self) -> AbstractContextManager[Writer]:
         """Hold the shop's lock while steps change it."""
-        with write_lock(self.warehouse, self.settings.lock_wait_seconds) as writer:
-            yield writer
+        return write_lock(self.warehouse, self.settings.lock_wait_seconds)
 
     # -- load --------------------------------------------------------------------------------
 
@@ -123,34 +140,43 @@ class Pipeline:
         mapping: ColumnMapping | None = None,
         options: ReadOptions | None = None,
         *,
+        schema: str | None = None,
         same_shop: bool = False,
         on_progress: LoadProgress | None = None,
     ) -> LoadReport:
-        """Load a source; ``demo`` makes its own files."""
+        """Load a source: files, or the tables of a schema; ``demo`` makes its own files.
+
+        Without either, the schema that the home was last captured from is captured again.
+        """
         check_shop(self.warehouse, source)
-        options = options or ReadOptions()
+        if not paths and schema is None and source != DEMO:
+            schema = captured_schema(self.warehouse, source, self.project_dir)
         staging = source
         if source == DEMO:
             staging, paths = FLAT_FILE_SOURCE, [self._demo_file()]
             mapping = mapping or DEMO_MAPPING
-        if not paths:
+        if not paths and schema is None:
             raise InputError(
-                f"--source {source} needs files.", "Add --path FILE_OR_FOLDER (may be repeated)."
+                f"--source {source} needs files.",
+                "Add --path FILE_OR_FOLDER (may be repeated), "
+                "or --schema NAME where the tables stand in the same database.",
             )
-        self._say(f"Loading {', '.join(path.name for path in paths)}")
+        if paths and schema is not None:
+            raise InputError("--path and --schema at once.", "Load from files or from a schema.")
+        self._say(f"Loading {schema or ', '.join(path.name for path in paths)}")
         return load(
             self.warehouse,
             source,
             paths,
             mapping,
+            options,
             staging=staging,
-            encoding=options.encoding,
-            date_order=options.date_order,
-            decimal=options.decimal,
+            schema=schema,
             same_shop=same_shop,
             home=self.settings.home,
             reject_threshold=self.settings.reject_threshold,
             on_progress=on_progress,
+            project_dir=self.project_dir,
         )
 
     def _demo_file(self) -> Path:
@@ -176,7 +202,6 @@ class Pipeline:
         InputError
             When nothing was loaded, or the date lies where the shop's data do not reach.
         """
-        prepare(self.warehouse)
         newest = self.newest_input()
         if newest is None:
             raise InputError(
@@ -196,7 +221,9 @@ class Pipeline:
         return Request(as_of, {p.name: horizon_days or p.horizon_days for p in predictions})
 
     def newest_input(self) -> datetime | None:
-        """The newest time among the rows loaded."""
+        """The newest time among the rows loaded; None where nothing was loaded."""
+        if not self.warehouse.relation_exists("raw", "loads"):
+            return None
         with self.warehouse.connect() as connection:
             row = connection.execute("select max(newest_in_file) from raw.loads").fetchone()
         return row[0] if row else None
@@ -205,18 +232,14 @@ class Pipeline:
 
     def ask(self, request: Request) -> None:
         """Remember what is asked for: the next build makes those as-of dates."""
+        # features of customers feed the customer summary, whatever else is asked for
+        summary = {CUSTOMER_FEATURES: get_prediction(CUSTOMER_FEATURES).horizon_days}
         with self.warehouse.connect() as connection:
-            for prediction, horizon_days in request.horizon_days.items():
+            for prediction, horizon_days in {**summary, **request.horizon_days}.items():
                 connection.execute(
                     "insert into raw.as_of_requests values (%s, %s, %s, %s) on conflict do nothing",
                     (prediction, request.as_of, horizon_days, utc_now()),
                 )
-            # features of customers feed the customer summary, whatever else is asked for
-            connection.execute(
-                "insert into raw.as_of_requests values ('order_habit', %s, %s, %s) "
-                "on conflict do nothing",
-                (request.as_of, request.horizon_days.get("order_habit", 180), utc_now()),
-            )
 
     def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
         """Build staging, the shop model, features and labels, and test them.
@@ -224,10 +247,10 @@ class Pipeline:
         A feature whose logic changed since it was last built is rebuilt with its history.
         """
         self.ask(request)
-        before = self._recorded_hashes()
+        before = lineage_hashes(self.warehouse)
         arguments = [*BUILD, "--exclude", "source:predictions+"]
         nodes = self._dbt([*arguments, *(["--full-refresh"] if full_refresh else [])])
-        after = self._recorded_hashes()
+        after = lineage_hashes(self.warehouse)
         for model in sorted(name for name in before if before[name] != after.get(name)):
             self._say(f"{model} changed: its history was rebuilt; train before scoring")
         for name in request.horizon_days:
@@ -236,17 +259,6 @@ class Pipeline:
 
     def _catalogue(self, name: str) -> FeatureCatalogue:
         return built_catalogue(self.warehouse, self.settings.dbt_target_dir, name)
-
-    def _recorded_hashes(self) -> dict[str, str]:
-        if not self.warehouse.relation_exists("predictions", "feature_builds"):
-            return {}
-        with self.warehouse.connect() as connection:
-            rows = connection.execute(
-                "select distinct on (model_name) model_name, feature_hash "
-                "from predictions.feature_builds where schema_name in ('features', 'labels') "
-                "order by model_name, built_at desc"
-            ).fetchall()
-        return {str(name): str(hash_) for name, hash_ in rows}
 
     def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
         def show(line: str) -> None:
@@ -271,7 +283,7 @@ class Pipeline:
 
     # -- train -------------------------------------------------------------------------------
 
-    def train(self, request: Request, name: str, *, retrain: bool = False) -> Bundle:
+    def train(self, request: Request, name: str, *, retrain: bool = False) -> AnyBundle:
         """Train one prediction on what was known at the as-of date, and keep the bundle.
 
         With the same features, input and settings as before, the bundle made then is used.
@@ -285,7 +297,21 @@ class Pipeline:
         horizon_days = request.horizon_days[name]
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
         if not retrain and (folder / "bundle.json").exists():
-            return load_bundle(folder)
+            return _load(prediction, folder)
+        # its figures are in the warehouse before the bundle counts as there
+        draft = folder.with_name(f".{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(prediction, PairPrediction):
+            self._train_pairs(request, prediction, draft)
+        else:
+            self._train_rows(request, prediction, draft)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        return _load(prediction, folder)
+
+    def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
+        """Train a prediction of entities into a folder, and land what was measured."""
+        name, horizon_days = prediction.name, request.horizon_days[prediction.name]
         catalogue = self._catalogue(name)
         spec = prediction.spec(horizon_days)
         frame = read_training_frame(
@@ -302,7 +328,7 @@ class Pipeline:
                 f"has closed by {request.as_of}.",
                 "Load more history, or ask for a shorter horizon with --horizon-days.",
             )
-        newest = self._scoring_features(prediction, request.as_of)
+        _, newest = read_features(self.warehouse, prediction, catalogue, request.as_of)
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         result = train(
             spec,
@@ -310,25 +336,53 @@ class Pipeline:
             as_of=request.as_of,
             seed=self.settings.seed,
             threads=self.settings.threads,
-            newest=newest,
+            newest=newest if len(newest) else None,
             effort=self.effort(),
             on_step=self._say,
         )
-        # its figures are in the warehouse before the bundle counts as there
-        draft = folder.with_name(f".{folder.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
-        land_training(self.warehouse, name, load_bundle(draft).bundle_id, result)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-        return load_bundle(folder)
+        bundle_id = save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
+        land_training(self.warehouse, name, bundle_id, result)
 
-    def _scoring_features(self, prediction: Prediction, as_of: date) -> pd.DataFrame | None:
-        catalogue = self._catalogue(prediction.name)
-        _, features = read_features(self.warehouse, prediction, catalogue, as_of)
-        return features if len(features) else None
+    def _train_pairs(self, request: Request, prediction: PairPrediction, draft: Path) -> None:
+        """Train a prediction of pairs into a folder, and land what was measured."""
+        name, horizon_days = prediction.name, request.horizon_days[prediction.name]
+        spec = self._pair_spec(prediction)
+        results = train_pairs(
+            self.warehouse,
+            prediction,
+            self._catalogues(name),
+            spec,
+            as_of=request.as_of,
+            horizon_days=horizon_days,
+            seed=self.settings.seed,
+            threads=self.settings.threads,
+            say=self._say,
+        )
+        bundle_id = save_pair_bundle(
+            results,
+            draft,
+            prediction=name,
+            as_of=request.as_of,
+            horizon_days=horizon_days,
+            seed=self.settings.seed,
+            feature_hash=feature_hash(self.warehouse, name),
+            candidates=spec.candidates,
+            most_items=spec.most_items,
+        )
+        land_pair_training(self.warehouse, name, bundle_id, results)
 
-    def _bundle_dir(self, prediction: Prediction, as_of: date, horizon_days: int) -> Path:
+    def _pair_spec(self, prediction: PairPrediction) -> PairSpec:
+        return replace(prediction.efforts[self.effort()], candidates=self.settings.candidates)
+
+    def is_demo(self) -> bool:
+        """Whether the home holds the demo shop."""
+        held = shop_source(self.warehouse)
+        return held is not None and held[0] == DEMO
+
+    def _catalogues(self, name: str) -> Catalogues:
+        return Catalogues(self._catalogue(name), self._catalogue(f"{name}_customers"))
+
+    def _bundle_dir(self, prediction: AnyPrediction, as_of: date, horizon_days: int) -> Path:
         key = run_id(
             prediction.name,
             as_of,
@@ -342,8 +396,7 @@ class Pipeline:
 
     def effort(self) -> Effort:
         """How hard training tries: as set, else normal, and quick for the demo shop."""
-        held = shop_source(self.warehouse)
-        return self.settings.effort or ("quick" if held and held[0] == DEMO else "normal")
+        return self.settings.effort or ("quick" if self.is_demo() else "normal")
 
     def _input_mark(self) -> str:
         """What has been loaded so far, in one word."""
@@ -354,7 +407,7 @@ class Pipeline:
             ).fetchone()
         return f"{row[0]}:{row[1]}" if row else "0:0"
 
-    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> Bundle:
+    def newest_bundle(self, name: str, as_of: date, horizon_days: int) -> AnyBundle:
         """The newest bundle of a prediction that fits the features as they are now.
 
         Raises
@@ -364,9 +417,7 @@ class Pipeline:
         StaleModelError
             When there are some, but the features have changed since.
         """
-        folders = sorted(
-            (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
-        )
+        folders = (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
         usable = [path.parent for path in folders if path.parent.name[:10] <= as_of.isoformat()]
         if not usable:
             raise BundleError(
@@ -375,12 +426,12 @@ class Pipeline:
             )
         newest_first = sorted(
             usable,
-            key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime),
+            key=lambda path: (path.name[:10], (path / "bundle.json").stat().st_mtime, path.name),
             reverse=True,
         )
         current = feature_hash(self.warehouse, name)
         for folder in newest_first:
-            bundle = load_bundle(folder)
+            bundle = _load(get_prediction(name), folder)
             if bundle.feature_hash == current:
                 return bundle
         raise StaleModelError(
@@ -391,7 +442,7 @@ class Pipeline:
 
     # -- score -------------------------------------------------------------------------------
 
-    def score(self, request: Request, name: str, bundle: Bundle) -> Outcome:
+    def score(self, request: Request, name: str, bundle: AnyBundle) -> Outcome:
         """Score one prediction at the as-of date and land the scores.
 
         Raises
@@ -399,8 +450,6 @@ class Pipeline:
         StaleModelError
             When the features have changed since the bundle was trained.
         """
-        prediction = get_prediction(name)
-        catalogue = self._catalogue(name)
         current = feature_hash(self.warehouse, name)
         if bundle.feature_hash != current:
             raise StaleModelError(
@@ -411,17 +460,11 @@ class Pipeline:
         identity = run_id(
             name, request.as_of, horizon_days, bundle.bundle_id, current, self._input_mark()
         )
-        if run_exists(self.warehouse, identity):
-            return _scored(name, identity, self._run_rows(identity), bundle)
+        known_rows = run_rows(self.warehouse, identity)
+        if known_rows is not None:
+            return _scored(name, identity, known_rows, bundle)
         self._say(f"Scoring {name} as of {request.as_of}")
-        scores = score(
-            self.warehouse,
-            prediction,
-            catalogue,
-            bundle,
-            request.as_of,
-            label_known_at=self._label_known_at(name, request.as_of, horizon_days),
-        )
+        scores = self._scores(request, name, bundle)
         run = Run(
             identity,
             name,
@@ -437,12 +480,36 @@ class Pipeline:
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
 
+    def _scores(self, request: Request, name: str, bundle: AnyBundle) -> pa.Table:
+        prediction = get_prediction(name)
+        label_known_at = self._label_known_at(name, request.as_of, request.horizon_days[name])
+        if isinstance(prediction, PairPrediction) and isinstance(bundle, PairBundle):
+            return score_pairs(
+                self.warehouse,
+                prediction,
+                self._catalogues(name),
+                bundle,
+                request.as_of,
+                most_products=self.settings.products_per_customer,
+                label_known_at=label_known_at,
+            )
+        assert isinstance(prediction, Prediction) and isinstance(bundle, Bundle)
+        return score(
+            self.warehouse,
+            prediction,
+            self._catalogue(name),
+            bundle,
+            request.as_of,
+            label_known_at=label_known_at,
+        )
+
     def summarise_customers(self, request: Request) -> Outcome:
         """Register the customer summary of the as-of date; dbt fills it from the features."""
-        current = feature_hash(self.warehouse, "order_habit")
+        current = feature_hash(self.warehouse, CUSTOMER_FEATURES)
         identity = run_id(CUSTOMERS, request.as_of, current, self._input_mark())
-        if run_exists(self.warehouse, identity):
-            return Outcome(CUSTOMERS, identity, self._run_rows(identity))
+        known_rows = run_rows(self.warehouse, identity)
+        if known_rows is not None:
+            return Outcome(CUSTOMERS, identity, known_rows)
         with self.warehouse.connect() as connection:
             row = connection.execute(
                 "select count(*) from features.feat_order_habit where as_of_date = %s",
@@ -454,13 +521,6 @@ class Pipeline:
         )
         land(self.warehouse, run, None)
         return Outcome(CUSTOMERS, identity, rows)
-
-    def _run_rows(self, identity: str) -> int:
-        with self.warehouse.connect() as connection:
-            row = connection.execute(
-                "select row_count from predictions.runs where run_id = %s", (identity,)
-            ).fetchone()
-        return int(row[0]) if row else 0
 
     def _label_known_at(self, name: str, as_of: date, horizon_days: int) -> date:
         with self.warehouse.connect() as connection:
@@ -477,10 +537,24 @@ class Pipeline:
         known_at: date = row[0]
         return known_at
 
+    def predict(self, request: Request, name: str, *, retrain: bool = False) -> Outcome:
+        """Train one prediction, unless a model for this very input is there, and score it.
+
+        A prediction that cannot be made for this shop comes back skipped, with its reason.
+        """
+        try:
+            bundle = self.train(request, name, retrain=retrain)
+        except TooSmallError as reason:
+            self._say(reason.message)
+            return Outcome(name, skipped=reason.message)
+        return self.score(request, name, bundle)
+
     # -- publish -----------------------------------------------------------------------------
 
     def publish(self, writer: Writer, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Build and test the mart rows, then bring all scored runs into force together.
+
+        What was skipped goes into the ledger with its reason.
 
         Returns
         -------
@@ -492,21 +566,23 @@ class Pipeline:
         BuildError
             When a model or test fails; nothing is published then, and the ledger says so.
         """
+        for outcome in outcomes:
+            if outcome.skipped:
+                writer.record([(None, outcome.prediction)], "skipped", outcome.skipped)
         current = in_force(self.warehouse)
         waiting = [o for o in outcomes if o.run_id and current.get(o.prediction) != o.run_id]
-        runs = [(str(o.run_id), o.prediction) for o in waiting]
+        runs = [(o.run_id, o.prediction) for o in waiting]
         if not runs:
             self._say("Nothing new to publish")
             return []
-        writer.record_all([(run, name, "checking", "") for run, name in runs])
+        writer.record(runs, "checking")
         try:
             self._dbt([*BUILD, "--select", "source:predictions+"])
         except Exception as error:
-            reason = " ".join(str(error).split())[:500]
-            writer.record_all([(run, name, "refused", reason) for run, name in runs])
+            writer.record(runs, "refused", " ".join(str(error).split())[:500])
             raise
-        writer.record_all([(run, name, "checked", "") for run, name in runs])
-        writer.publish(runs)
+        writer.record(runs, "checked")
+        writer.record(runs, "published")
         return waiting
 
     # -- everything --------------------------------------------------------------------------
@@ -514,21 +590,14 @@ class Pipeline:
     def run(self, request: Request, *, retrain: bool = False) -> list[Outcome]:
         """Build, train, score and publish everything that was asked for.
 
-        A prediction that cannot be made for this shop is skipped with its reason, in the ledger and
-        in the outcome; the others go on.
+        A prediction that cannot be made for this shop is skipped; the others go on.
         """
         with self.writing() as writer:
             self.build(request)
-            outcomes = [self.summarise_customers(request)]
-            for name in request.horizon_days:
-                try:
-                    bundle = self.train(request, name, retrain=retrain)
-                except TooSmallError as reason:
-                    self._say(reason.message)
-                    writer.record(None, name, "skipped", reason.message)
-                    outcomes.append(Outcome(name, skipped=reason.message))
-                else:
-                    outcomes.append(self.score(request, name, bundle))
+            outcomes = [
+                self.summarise_customers(request),
+                *(self.predict(request, name, retrain=retrain) for name in request.horizon_days),
+            ]
             self.publish(writer, outcomes)
         return outcomes
 
@@ -545,13 +614,18 @@ class Pipeline:
         return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
 
 
-def _detail(bundle: Bundle) -> str:
+def _detail(bundle: AnyBundle) -> str:
     """What the marts say of a run beside its rows."""
-    note = bundle.calibration_note
+    note = bundle.calibration_note if isinstance(bundle, Bundle) else ""
     return json.dumps({"calibration_note": note} if note else {})
 
 
-def _scored(name: str, identity: str, rows: int, bundle: Bundle) -> Outcome:
+def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
+    of_pairs = isinstance(prediction, PairPrediction)
+    return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
+
+
+def _scored(name: str, identity: str, rows: int, bundle: AnyBundle) -> Outcome:
     return Outcome(name, identity, rows, bundle.recipe, bundle.bundle_id, bundle.horizon_days)
 
 

@@ -8,6 +8,7 @@ start with the name of the setting.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from python_ml.errors import SettingsError
+from python_ml.warehouse.layout import LAYERS
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 """The folder with ``dbt_project.yml``."""
@@ -39,6 +41,11 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/database of your own server; "
         "unset, an embedded one is started in the home.",
     )
+    warehouse_schema: str | None = Field(
+        default=None,
+        description="The one schema that everything goes to, for a role that may create in no "
+        "other; unset, there is a schema for each layer.",
+    )
     data_dir: Path = Field(
         default=Path("../shared/data"), description="Where tests find real data sets."
     )
@@ -47,6 +54,18 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
         description="Threads for dbt and training.",
+    )
+    candidates: int = Field(
+        default=200,
+        ge=10,
+        le=2000,
+        description="Items per customer that purchase potential looks at.",
+    )
+    products_per_customer: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="Products per customer that purchase potential publishes.",
     )
     reject_threshold: float = Field(
         default=0.05,
@@ -77,6 +96,24 @@ class Settings(BaseSettings):
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return value
+
+    @field_validator("warehouse_schema", mode="after")
+    @classmethod
+    def _is_plain(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not re.fullmatch("[a-z_][a-z0-9_]{0,40}", value) or value in LAYERS:
+            raise ValueError(
+                "must be a name of small letters, digits and _, at most 41 of them, "
+                f"and none of {', '.join(LAYERS)}"
+            )
+        return value
+
+    @property
+    def home_option(self) -> str:
+        """What a command needs to find this home from where we are: nothing, or ``--home``."""
+        is_default = self.home == Settings.model_fields["home"].default.resolve()
+        return "" if is_default else f" --home {self.home}"
 
     @property
     def bundles_dir(self) -> Path:

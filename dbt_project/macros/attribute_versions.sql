@@ -1,14 +1,14 @@
 {#-
     Versions of an entity's attributes, found on the rows that carry them: one row each time a value
-    changed, at day grain, with the days from which and until which it held. What a row that was
-    recorded ahead of its time says counts from when it happens, as the row itself does.
+    changed, at day grain, with the days from which and until which it held. `known_at` of the rows is
+    never earlier than what they speak of happened: staging sees to it.
 -#}
 {% macro attribute_versions(relation, key, columns) -%}
     with daily as (
         -- several values on one day: the last by order of the alphabet, so that a rebuild agrees
         select
             {{ key }},
-            cast(greatest(known_at, ordered_at) as date) as known_on
+            cast(known_at as date) as known_on
             {%- for column in columns %},
             max({{ column }}) as {{ column }}
             {%- endfor %}

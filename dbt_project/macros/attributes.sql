@@ -35,7 +35,7 @@
 {%- endmacro %}
 
 {#-
-    What the attributes of an entity give a feature model, each as {name, sql}: categories and numbers
+    What the attributes of an entity give a feature model, each as {name, sql, type}: categories and numbers
     as they are (`attribute_customer_state`), dates as their age in days
     (`attribute_customer_birthday_age_days`). No name and no type stands in the model.
 
@@ -51,14 +51,19 @@
                 {%- do features.append({
                     'name': column.name ~ '_age_days',
                     'sql': 'cast(' ~ days_between(value, as_of) ~ ' as integer)',
+                    'type': 'integer',
                 }) -%}
             {%- else -%}
-                {%- do features.append({'name': column.name, 'sql': value}) -%}
+                {%- do features.append({
+                    'name': column.name, 'sql': value, 'type': column.data_type,
+                }) -%}
             {%- endif -%}
         {%- endfor -%}
     {%- else -%}
         {#- where no database is asked (parsing, linting), one stands for all -#}
-        {%- do features.append({'name': 'attribute_any', 'sql': alias ~ '.attribute_any'}) -%}
+        {%- do features.append({
+            'name': 'attribute_any', 'sql': alias ~ '.attribute_any', 'type': 'text',
+        }) -%}
     {%- endif -%}
     {{ return(features) }}
 {%- endmacro %}

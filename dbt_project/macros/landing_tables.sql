@@ -1,7 +1,7 @@
 {#-
     The tables that Python writes and dbt reads as the source `predictions`. Created empty at run
     start, so that a first build works before anything was scored. Append-only: nothing updates them.
-    There is one table of scores for each feature model `feat_<prediction>`, keyed as its yml says.
+    There is one table of scores for each label model `label_<prediction>`, keyed as its yml says.
 -#}
 {% macro landing_tables() -%}
     {%- set text = dbt.type_string() -%}
@@ -33,23 +33,27 @@
             ('schema_name', text), ('model_name', text), ('feature_hash', text), ('built_at', at),
         ],
     } -%}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name.startswith('feat_') -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name.startswith('label_') -%}
         {%- set keys = [] -%}
         {%- for column in node.columns.values()
-            if column.config.meta.get('role') == 'key' and column.name != 'as_of_date' -%}
+            if column.config.meta.get('role') == 'key' and column.name not in ('as_of_date', 'horizon_days') -%}
             {%- do keys.append((column.name, column.data_type)) -%}
         {%- endfor -%}
-        {%- do tables.update({node.name[5:]: keys + score_columns}) -%}
+        {%- do tables.update({node.name[6:]: keys + score_columns}) -%}
     {%- endfor -%}
     {{ return(tables) }}
 {%- endmacro %}
 
 {% macro create_landing_tables() -%}
     {%- if execute -%}
-        {%- do adapter.create_schema(api.Relation.create(database=target.database, schema='predictions')) -%}
+        {%- set landing = placed('predictions', 'runs') -%}
+        {#- `if not exists` would ask for the right to create schemas even where it is there -#}
+        {%- if not adapter.check_schema_exists(target.database, landing.schema) -%}
+            {%- do adapter.create_schema(landing) -%}
+        {%- endif -%}
         {%- for name, columns in landing_tables().items() -%}
             {%- set definition -%}
-                create table if not exists predictions.{{ name }} (
+                create table if not exists {{ placed('predictions', name) }} (
                     {%- for column, type in columns %}
                     {{ column }} {{ type }}{{ ',' if not loop.last }}
                     {%- endfor %}

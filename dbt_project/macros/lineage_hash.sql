@@ -26,11 +26,17 @@
     {{ return(local_md5(parts | join('\n'))) }}
 {%- endmacro %}
 
-{#- The hash with which a model of this target was last built, or none. -#}
-{% macro recorded_lineage_hash(relation) -%}
+{#- The schema under which a model is recorded: its layer, even where all stand in one schema. -#}
+{% macro recorded_schema() -%}
+    {{ return(config.get('schema') if target.name == 'prod' and one_schema() else this.schema) }}
+{%- endmacro %}
+
+{#- The hash with which the model being built was last built for this target, or none. -#}
+{% macro recorded_lineage_hash() -%}
     {%- set found = run_query(
-        "select feature_hash from predictions.feature_builds where schema_name = '" ~ relation.schema
-        ~ "' and model_name = '" ~ relation.identifier ~ "' order by built_at desc limit 1"
+        "select feature_hash from " ~ placed('predictions', 'feature_builds')
+        ~ " where schema_name = '" ~ recorded_schema() ~ "' and model_name = '" ~ model.name
+        ~ "' order by built_at desc limit 1"
     ) -%}
     {{ return(found.rows[0][0] if found and found.rows | length else none) }}
 {%- endmacro %}
@@ -39,9 +45,9 @@
 {% macro record_lineage_hash() -%}
     {%- if execute -%}
         {%- set hash = lineage_hash(model.unique_id) -%}
-        {%- if hash != recorded_lineage_hash(this) -%}
-            insert into predictions.feature_builds
-            values ('{{ this.schema }}', '{{ this.identifier }}', '{{ hash }}', {{ utc_now() }})
+        {%- if hash != recorded_lineage_hash() -%}
+            insert into {{ placed('predictions', 'feature_builds') }}
+            values ('{{ recorded_schema() }}', '{{ model.name }}', '{{ hash }}', {{ utc_now() }})
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -75,7 +81,7 @@
         {{ return(true) }}
     {%- endif -%}
     {%- if execute and ('feature' in config.get('tags', []) or 'label' in config.get('tags', [])) -%}
-        {%- set recorded = recorded_lineage_hash(this) -%}
+        {%- set recorded = recorded_lineage_hash() -%}
         {%- if recorded is not none and recorded != lineage_hash(model.unique_id) -%}
             {{ return(true) }}
         {%- endif -%}

@@ -1,26 +1,6 @@
-with order_lines as (
+with customer_items as (
 
-    select
-        customer_id,
-        product_id,
-        category,
-        -- a line that was recorded ahead of its time counts from when it happens
-        greatest(known_on, ordered_on) as known_on,
-        superseded_on
-    from {{ ref('int_order_lines') }}
-    where customer_id is not null
-
-),
-
-product_changes as (
-
-    {{ presence_changes('order_lines', ['customer_id', 'product_id']) }}
-
-),
-
-category_changes as (
-
-    {{ presence_changes('order_lines', ['customer_id', 'category']) }}
+    select * from {{ ref('int_customer_items') }}
 
 ),
 
@@ -28,19 +8,20 @@ changes as (
 
     select
         customer_id,
-        changed_on,
-        presence_change as product_change,
-        0 as category_change
-    from product_changes
+        item_level,
+        known_on as changed_on,
+        1 as presence_change
+    from customer_items
 
     union all
 
     select
         customer_id,
-        changed_on,
-        0 as product_change,
-        presence_change as category_change
-    from category_changes
+        item_level,
+        superseded_on as changed_on,
+        -1 as presence_change
+    from customer_items
+    where superseded_on is not null
 
 ),
 
@@ -49,8 +30,12 @@ final as (
     select
         customer_id,
         changed_on,
-        cast(sum(product_change) as integer) as product_change,
-        cast(sum(category_change) as integer) as category_change
+        cast(
+            coalesce(sum(presence_change) filter (where item_level = 'product'), 0) as integer
+        ) as product_change,
+        cast(
+            coalesce(sum(presence_change) filter (where item_level = 'category'), 0) as integer
+        ) as category_change
     from changes
     group by customer_id, changed_on
 

@@ -1,2 +1,2 @@
-{%- set attributes = columns_like(ref_shop('order_lines'), 'attribute_customer_') %}
-{{ attribute_versions(ref_shop('order_lines'), 'customer_id', attributes) }}
+{%- set attributes = columns_like(ref_shop('customers'), 'attribute_customer_') %}
+{{ attribute_versions(ref_shop('customers'), 'customer_id', attributes) }}

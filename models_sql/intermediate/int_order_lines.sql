@@ -3,7 +3,7 @@
 with shop_lines as (
 
     select * from {{ ref_shop('order_lines') }}
-    where quantity > 0
+    where quantity >= 0
 
 ),
 
@@ -56,6 +56,8 @@ versions as (
         on
             shop_lines.load_id = supersessions.load_id
             and shop_lines.row_number = supersessions.row_number
+    -- no units left: the line was taken out of its order, and only its end counts
+    where shop_lines.quantity > 0
 
 ),
 

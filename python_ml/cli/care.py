@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import json
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -28,6 +26,7 @@ from python_ml.predictions import get_prediction
 from python_ml.reporting.doctor import examine
 from python_ml.reporting.feature_diff import FeatureDiff, compare_builds
 from python_ml.settings import load_settings
+from python_ml.warehouse.dbt import dev_schema
 
 app = typer.Typer(no_args_is_help=True)
 features_app = typer.Typer(help="Look at features before they are merged.", no_args_is_help=True)
@@ -117,7 +116,7 @@ def diff(
         pipeline.warehouse,
         pipeline.settings.dbt_target_dir,
         get_prediction(prediction),
-        schema or f"dev_{re.sub(r'[^a-z0-9]+', '_', getpass.getuser().lower())}",
+        schema or dev_schema(),
     )
     _print_diff(found, format_)
     if found.differs:

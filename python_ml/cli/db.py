@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from python_ml.errors import WarehouseError
+from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings, load_settings
 from python_ml.warehouse.server import (
     EmbeddedServer,
@@ -111,7 +112,7 @@ def dump(
         EmbeddedServer(settings.home).dump(file)
     else:
         dump_database(settings.database_url.get_secret_value(), file)
-    typer.echo(f"Saved the database to {file} ({_size(file.expanduser().stat().st_size)}).")
+    typer.echo(f"Saved the database to {file} ({readable_size(file.expanduser().stat().st_size)}).")
 
 
 @app.command(
@@ -185,7 +186,7 @@ def _outside_status(address: str) -> str:
         server="outside (SMARTRETAIL_DATABASE_URL)",
         address=where,
         version=f"PostgreSQL {version}",
-        size=_size(size),
+        size=readable_size(size),
     )
 
 
@@ -195,22 +196,13 @@ def _describe(found: ServerStatus) -> str:
         address=f"127.0.0.1:{found.port}" if found.port else "chosen at the first start",
         version=f"PostgreSQL {found.version}",
         data=str(found.data_dir),
-        size=_size(found.size_bytes),
+        size=readable_size(found.size_bytes),
         log=str(found.log_file),
     )
 
 
 def _lines(**facts: str) -> str:
     return "\n".join(f"{name:<8} {value}" for name, value in facts.items())
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1024:  # noqa: PLR2004 - what a unit is made of
-            return f"{size:.0f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GB"
 
 
 def _become(argv: list[str], env: dict[str, str]) -> None:

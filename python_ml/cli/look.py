@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import json
-import re
 import shlex
 import sys
 from datetime import date, datetime
@@ -24,9 +22,10 @@ from python_ml.cli.console import Home, err, open_pipeline, out
 from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
 from python_ml.predictions import get_prediction
+from python_ml.predictions.base import PairPrediction
 from python_ml.reporting.summary import describe_run
-from python_ml.warehouse.dbt import dbt_environment
-from python_ml.warehouse.ledger import list_runs, roll_back
+from python_ml.warehouse.dbt import dbt_environment, dev_schema
+from python_ml.warehouse.ledger import list_runs, roll_back, runs_in_force
 
 app = typer.Typer(no_args_is_help=True)
 runs_app = typer.Typer(help="List runs; see which is in force.", invoke_without_command=True)
@@ -38,6 +37,13 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+class Level(StrEnum):
+    """What purchase potential is about."""
+
+    products = "products"
+    categories = "categories"
 
 
 @app.command()
@@ -86,11 +92,18 @@ def export(
             help="The run published for this date [default: the run in force].",
         ),
     ] = None,
+    level: Annotated[
+        Level | None, typer.Option("--level", help="Of purchase_potential: products or categories.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Write the published predictions to a file.
 
-    Example: smartretail export order_habit --to predictions.csv
+    Examples:
+
+        smartretail export order_habit --to predictions.csv
+
+        smartretail export purchase_potential --level products --to products.csv
     """
     pipeline = open_pipeline(home, quiet=True)
     known = get_prediction(prediction)
@@ -101,7 +114,18 @@ def export(
             f"There is no marts.{known.name}_history: nothing of {known.name} was published.",
             "Run `smartretail run` first.",
         )
-    table = _published(pipeline.warehouse, known.name, known.entity_column, as_of)
+    of_pairs = isinstance(known, PairPrediction)
+    if of_pairs and level is None:
+        raise InputError(
+            f"{prediction} has two levels.", "Add --level products or --level categories."
+        )
+    if level is not None and not of_pairs:
+        raise InputError(f"{prediction} has no levels.", "Leave out --level.")
+    table = (
+        _published_pairs(pipeline.warehouse, known.name, level, as_of)
+        if level
+        else _published(pipeline.warehouse, known.name, known.entity_columns, as_of)
+    )
     if table.num_rows == 0:
         raise InputError(
             f"No run of {prediction} is published" + (f" for {as_of:%Y-%m-%d}." if as_of else "."),
@@ -117,7 +141,10 @@ def export(
     err.print(f"{table.num_rows:,} rows written to {to}")
 
 
-def _published(warehouse: Any, name: str, entity: str, as_of: datetime | None) -> pa.Table:
+def _published(
+    warehouse: Any, name: str, keys: tuple[str, ...], as_of: datetime | None
+) -> pa.Table:
+    entity = ", ".join(keys)
     columns = (
         f"{entity}, as_of_date, horizon_days, probability, decile, band, recipe, model_version, "
         "run_id, scored_at, label_known_at"
@@ -132,18 +159,41 @@ def _published(warehouse: Any, name: str, entity: str, as_of: datetime | None) -
     )
 
 
+def _published_pairs(warehouse: Any, name: str, level: Level, as_of: datetime | None) -> pa.Table:
+    item, of_level = (
+        ("product_id", "product") if level is Level.products else ("category", "category")
+    )
+    columns = (
+        f"customer_id, item_id as {item}, probability, score, item_rank as rank, as_of_date, "
+        "horizon_days, recipe, model_version, run_id, scored_at, label_known_at"
+    )
+    if as_of is None:
+        return warehouse.read(
+            f"select {columns} from marts.{name} where item_level = $1 "  # noqa: S608 - ours
+            "order by customer_id, item_rank",
+            [of_level],
+        )
+    return warehouse.read(
+        f"select {columns} from marts.{name}_history "  # noqa: S608 - ours
+        f"where item_level = $1 and run_id = (select run_id from marts.{name}_history "
+        "where as_of_date = $2 order by published_at desc limit 1) "
+        "order by customer_id, item_rank",
+        [of_level, as_of.date()],
+    )
+
+
 @app.command()
 def report(home: Home = None) -> None:
     """Print what is in force: rows, recipe, test metrics beside every baseline."""
     pipeline = open_pipeline(home, quiet=True)
-    current = [run for run in list_runs(pipeline.warehouse, most=10_000) if run.is_in_force]
+    current = runs_in_force(pipeline.warehouse)
     if not current:
         raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
     outcomes = [
         Outcome(
             run.prediction, run.run_id, run.row_count, run.recipe, run.bundle_id, run.horizon_days
         )
-        for run in sorted(current, key=lambda run: run.prediction)
+        for run in current
     ]
     newest: date = max(run.as_of_date for run in current)
     for part in describe_run(pipeline.warehouse, newest, outcomes):
@@ -201,8 +251,7 @@ def env(home: Home = None) -> None:
     """
     pipeline = open_pipeline(home, quiet=True)
     variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
-    user = re.sub(r"[^a-z0-9]+", "_", getpass.getuser().lower())
-    variables["SMARTRETAIL_DEV_SCHEMA"] = f"dev_{user}"
+    variables["SMARTRETAIL_DEV_SCHEMA"] = dev_schema()
     variables["DBT_TARGET_PATH"] = str(pipeline.settings.home / "dbt" / "dev_target")
     variables["DBT_LOG_PATH"] = str(pipeline.settings.logs_dir / "dbt_dev")
     for name, value in variables.items():

@@ -10,7 +10,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from python_ml.cli.console import Home, err, open_pipeline, out
-from python_ml.ingest.load import LoadReport, ReadOptions, shop_source
+from python_ml.ingest.load import LoadReport, check_shop, shop_source
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import ColumnMapping
 from python_ml.pipeline import DEMO, Outcome, Pipeline, Request
 from python_ml.reporting.summary import describe_run
@@ -21,13 +22,20 @@ Source = Annotated[
     str | None,
     typer.Option(
         "--source",
-        help="demo, order_lines (one flat file of any shop), online_retail. "
+        help="demo, order_lines (one flat file of any shop), northwind, online_retail, own. "
         "[default: what the home holds, else demo]",
     ),
 ]
 Paths = Annotated[
     list[Path] | None,
     typer.Option("--path", help="File (CSV or Parquet) or folder; may be repeated."),
+]
+Schema = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        help="Instead of files: the schema of the same database in which the shop's tables stand.",
+    ),
 ]
 Maps = Annotated[
     list[str] | None,
@@ -91,6 +99,7 @@ Retrain = Annotated[bool, typer.Option("--retrain", help="Train even if nothing 
 def run(
     source: Source = None,
     path: Paths = None,
+    schema: Schema = None,
     map_: Maps = None,
     attribute: Attributes = None,
     as_of: AsOf = None,
@@ -117,11 +126,11 @@ def run(
     pipeline = open_pipeline(home, effort=effort)
     held = shop_source(pipeline.warehouse)
     source = source or (held[0] if held else DEMO)
-    if path or source == DEMO or held is None:
+    if path or schema or source == DEMO or held is None:
         options = ReadOptions(encoding, date_order, decimal)
-        _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop)
-    elif held[0] != source:
-        pipeline.load(source, path or [])
+        _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop, schema)
+    else:
+        check_shop(pipeline.warehouse, source)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
     outcomes = pipeline.run(request, retrain=retrain)
     _report(pipeline, request, outcomes)
@@ -131,6 +140,7 @@ def run(
 def load(
     source: Source = None,
     path: Paths = None,
+    schema: Schema = None,
     map_: Maps = None,
     attribute: Attributes = None,
     encoding: Encoding = "utf-8",
@@ -139,19 +149,23 @@ def load(
     same_shop: SameShop = False,
     home: Home = None,
 ) -> None:
-    """Load files into the home: validated, whole or not at all, and safe to repeat.
+    """Load files, or a shop's own tables: validated, whole or not at all, and safe to repeat.
+
+    A home that was loaded from a schema is loaded from it again when nothing is said.
 
     Examples:
 
         smartretail load --source order_lines --path orders.parquet
 
         smartretail load --path new_orders.csv --map "Order No=order_id"
+
+        smartretail load --source own --schema shop
     """
     pipeline = open_pipeline(home)
     held = shop_source(pipeline.warehouse)
     source = source or (held[0] if held else DEMO)
     options = ReadOptions(encoding, date_order, decimal)
-    _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop)
+    _load(pipeline, source, path, _mapping(map_, attribute), options, same_shop, schema)
 
 
 @app.command()
@@ -222,6 +236,7 @@ def _load(
     mapping: ColumnMapping | None,
     options: ReadOptions,
     same_shop: bool,
+    schema: str | None,
 ) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as progress:
@@ -233,7 +248,13 @@ def _load(
             progress.update(tasks[file_name], completed=rows)
 
         report = pipeline.load(
-            source, path or [], mapping, options, same_shop=same_shop, on_progress=show
+            source,
+            path or [],
+            mapping,
+            options,
+            schema=schema,
+            same_shop=same_shop,
+            on_progress=show,
         )
     _say_loaded(report)
 
@@ -247,7 +268,8 @@ def _say_loaded(report: LoadReport) -> None:
         err.print(f"{name} was loaded before; nothing changed.")
     if report.load_id is None:
         return
-    parts = [f"{report.loaded:,} rows loaded"]
+    gone = f" ({report.gone:,} of them gone from the shop's tables)" if report.gone else ""
+    parts = [f"{report.loaded:,} rows loaded{gone}"]
     if report.unchanged:
         parts.append(f"{report.unchanged:,} unchanged")
     parts.append(f"{report.rejected:,} rejected of {report.given:,}")
@@ -266,12 +288,11 @@ def _say_loaded(report: LoadReport) -> None:
 def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> None:
     for part in describe_run(pipeline.warehouse, request.as_of, outcomes):
         out.print(part)
-    home = (
-        "" if pipeline.settings.home.name == ".smartretail" else f" --home {pipeline.settings.home}"
-    )
+    home = pipeline.settings.home_option
     made = [outcome.prediction for outcome in outcomes if outcome.bundle_id]
     mart = made[0] if made else "customers"
-    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table marts.{mart} limit 5"')
+    place = pipeline.warehouse.layout.shown("marts", mart)
+    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table {place} limit 5"')
     if made:
         out.print(f"      smartretail export {mart} --to predictions.csv{home}")
 

@@ -182,7 +182,7 @@ def _equals(column: Any, values: list[str]) -> Any:
 def _clean_csv(path: Path, traces: Traces) -> bool:
     if not _holds(path, traces.word) and not traces.orders:
         return False
-    csv.field_size_limit(_LONGEST_FIELD)
+    usual_limit = csv.field_size_limit(_LONGEST_FIELD)
     partial = path.with_name(f".{path.name}.part")
     removed = 0
     try:
@@ -209,6 +209,7 @@ def _clean_csv(path: Path, traces: Traces) -> bool:
     except (OSError, csv.Error) as error:
         raise _unreadable(path, error) from None
     finally:
+        csv.field_size_limit(usual_limit)  # the limit is the whole process's
         partial.unlink(missing_ok=True)
     return removed > 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -18,14 +17,13 @@ from python_ml.forgetting.files import (
     sealed_files,
 )
 from python_ml.forgetting.register import digest_of, own_salt, read_forgotten
-from python_ml.forgetting.tables import Table, count_rows, delete_rows, list_tables, rewrite_tables
+from python_ml.forgetting.tables import count_rows, delete_rows, own_orders, rewrite_tables
 from python_ml.forgetting.write_ahead_log import drop_log
-from python_ml.ingest.load import LOAD_LOCK
+from python_ml.ingest.load import LOAD_LOCK, captured_schema, shop_source
 from python_ml.pipeline import Pipeline
 from python_ml.settings import Settings
+from python_ml.warehouse.postgres import Connection
 from python_ml.warehouse.server import EmbeddedServer
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def forget(pipeline: Pipeline, customer_id: str) -> Report:
         settings = pipeline.settings
         _keep_loads_out(connection, settings.lock_wait_seconds)
         server = None if settings.database_url else EmbeddedServer(settings.home)
-        traces = Traces(customer_id, _orders_of(connection, customer_id))
+        traces = Traces(customer_id, own_orders(connection, customer_id))
         # files first: the rows still say which orders were the customer's
         files = clean_files(settings.home, _server_dir(settings.home, server), traces)
         digest = digest_of(own_salt(settings.home), customer_id)
@@ -127,7 +125,8 @@ def forget(pipeline: Pipeline, customer_id: str) -> Report:
         rewrite_tables(connection, settings.lock_wait_seconds)
         is_log_dropped = drop_log(connection, is_ours=server is not None)
         files += _clean_server_logs(server, traces)
-        left = _left(settings.home, server, traces, found, is_log_dropped)
+        left = _left_to_the_shop(pipeline)
+        left += _left(settings.home, server, traces, found, is_log_dropped)
     return Report({str(table): count for table, count in deleted.items()}, tuple(files), left)
 
 
@@ -159,22 +158,6 @@ def _keep_loads_out(connection: Connection, wait_seconds: float) -> None:
         connection.execute("reset lock_timeout")
 
 
-def _orders_of(connection: Connection, customer_id: str) -> frozenset[str]:
-    orders: set[str] = set()
-    for table in list_tables(connection):
-        if table.is_own and {"customer_id", "order_id"} <= set(table.columns):
-            orders |= _order_ids(connection, table, customer_id)
-    return frozenset(orders)
-
-
-def _order_ids(connection: Connection, table: Table, customer_id: str) -> set[str]:
-    query = sql.SQL(
-        "select distinct order_id::text from {table} where customer_id::text = %(id)s and order_id "
-        "is not null except select order_id::text from {table} where customer_id::text <> %(id)s"
-    ).format(table=table.sql)
-    return {str(row[0]) for row in connection.execute(query, {"id": customer_id}).fetchall()}
-
-
 def _server_dir(home: Path, server: EmbeddedServer | None) -> Path:
     """The data folder, which is cleaned from within: no file of it is ever touched."""
     return server.data_dir if server else home / "postgres" / "data"
@@ -190,6 +173,18 @@ def _clean_server_logs(server: EmbeddedServer | None, traces: Traces) -> list[Pa
         for path in (log, log.with_name(log.name + ".1"))
         if path.is_file() and clean_log(path, traces)
     ]
+
+
+def _left_to_the_shop(pipeline: Pipeline) -> tuple[str, ...]:
+    """Say that the tables of the shop itself are not ours to change."""
+    held = shop_source(pipeline.warehouse)
+    schema = held and captured_schema(pipeline.warehouse, held[1], pipeline.project_dir)
+    if not schema:
+        return ()
+    return (
+        f"The shop's own tables in the schema {schema} were not touched: what they hold of the "
+        "customer stays until the shop deletes it. It is not captured again.",
+    )
 
 
 def _left(

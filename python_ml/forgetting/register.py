@@ -22,7 +22,6 @@ from python_ml.errors import InputError
 SALT_FILE = "forgotten.salt"
 
 CREATE_REGISTER = """
-create schema if not exists raw;
 create table if not exists raw.forgotten (
     forgotten_at timestamp not null, rows_deleted bigint not null, digest text not null
 )

@@ -14,28 +14,20 @@ from python_ml.errors import BusyError
 from python_ml.forgetting.register import CREATE_REGISTER
 from python_ml.forgetting.words import sql_word
 from python_ml.warehouse.ledger import utc_now
-
-Connection = psycopg.Connection[tuple[Any, ...]]
-
-OWN_SCHEMAS = (
-    "raw", "staging", "intermediate", "features", "labels", "mart_rows", "marts", "predictions",
-    "seeds",
-)  # fmt: skip
-"""Schemas that this project fills, beside the analytics engineers' ``dev_*``."""
+from python_ml.warehouse.postgres import Connection, create_schema, layout_of
 
 _REJECTED = ("raw", "rejected_rows")
 _EVENTS = ("predictions", "run_events")
 
 _TABLES = """
 select namespaces.nspname, classes.relname, classes.relkind::text,
-    array_agg(attributes.attname::text) as columns,
-    namespaces.nspname = any(%(own)s) or namespaces.nspname like 'dev\\_%%' as is_own
+    array_agg(attributes.attname::text) as columns
 from pg_class as classes
 join pg_namespace as namespaces on namespaces.oid = classes.relnamespace
 join pg_attribute as attributes on attributes.attrelid = classes.oid
 where classes.relkind in ('r', 'm') and classes.relpersistence <> 't'
     and attributes.attnum > 0 and not attributes.attisdropped
-    and namespaces.nspname <> 'information_schema' and namespaces.nspname not like 'pg\\_%%'
+    and namespaces.nspname <> 'information_schema' and namespaces.nspname not like 'pg\\_%'
 group by classes.oid, namespaces.nspname, classes.relname, classes.relkind
 order by classes.oid
 """
@@ -43,13 +35,22 @@ order by classes.oid
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the database, and whether this project fills it."""
+    """A table of the database, and whether this project fills it.
+
+    Parameters
+    ----------
+    schema, name
+        Layer and name where it is ours.
+    place
+        Schema and name in the database.
+    """
 
     schema: str
     name: str
     kind: str
     columns: tuple[str, ...]
     is_own: bool
+    place: tuple[str, str]
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -57,7 +58,7 @@ class Table:
     @property
     def sql(self) -> sql.Identifier:
         """Its quoted name."""
-        return sql.Identifier(self.schema, self.name)
+        return sql.Identifier(*self.place)
 
     @property
     def names_customers(self) -> bool:
@@ -77,8 +78,44 @@ class Table:
 
 def list_tables(connection: Connection) -> list[Table]:
     """All tables and materialized views of the database, in the order in which they were made."""
-    rows = connection.execute(_TABLES, {"own": list(OWN_SCHEMAS)}).fetchall()
-    return [Table(row[0], row[1], row[2], tuple(row[3]), bool(row[4])) for row in rows]
+    layout = layout_of(connection)
+    tables = []
+    for schema, name, kind, columns in connection.execute(_TABLES.encode()).fetchall():
+        ours = layout.layer_of(schema, name)
+        is_own = ours is not None or schema.startswith("dev_")
+        layer, plain = ours or (schema, name)
+        tables.append(Table(layer, plain, kind, tuple(columns), is_own, (schema, name)))
+    return tables
+
+
+def own_orders(connection: Connection, customer_id: str) -> frozenset[str]:
+    """Orders that are this customer's alone: one that was corrected to another customer is not."""
+    keyed = [
+        table.sql
+        for table in list_tables(connection)
+        if table.is_own
+        and table.kind == "r"
+        and table.names_customers
+        and "order_id" in table.columns
+    ]
+    named = "select distinct order_id::text from {} where customer_id::text = %(id)s"
+    shared = (
+        "select distinct order_id::text from {} "
+        "where customer_id::text <> %(id)s and order_id::text = any(%(orders)s)"
+    )
+
+    def orders(query: str, **parameters: Any) -> set[str]:
+        return {
+            str(order_id)
+            for table in keyed
+            for (order_id,) in connection.execute(
+                sql.SQL(query).format(table), {"id": customer_id, **parameters}
+            )
+            if order_id is not None
+        }
+
+    own = orders(named)
+    return frozenset(own - orders(shared, orders=list(own)))
 
 
 def count_rows(connection: Connection, customer_id: str) -> dict[Table, int]:
@@ -110,14 +147,14 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
     deleted = {}
     with connection.transaction():
         tables = [table for table in list_tables(connection) if table.is_own and table.kind == "r"]
-        _note_orders(connection, tables, customer_id)
+        known = _parameters(customer_id) | {"orders": list(own_orders(connection, customer_id))}
         _correct_announced_rows(connection, tables, customer_id)
         for table in tables:
             condition = _condition(table) or _order_condition(table)
             if condition is None:
                 continue
             statement = sql.SQL("delete from {} where {}").format(table.sql, condition)
-            count = connection.execute(statement, _parameters(customer_id)).rowcount
+            count = connection.execute(statement, known).rowcount
             if count:
                 deleted[table] = count
         if any(table.quotes_errors for table in tables):
@@ -126,6 +163,7 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
                 "where event = 'refused' and detail ~ %s",
                 (sql_word(customer_id),),
             )
+        create_schema(connection, "raw")
         connection.execute(CREATE_REGISTER.encode())
         connection.execute(
             "insert into raw.forgotten select %(now)s, %(rows)s, %(digest)s "
@@ -133,7 +171,6 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
             "or not exists (select from raw.forgotten where digest = %(digest)s)",
             {"now": utc_now(), "rows": sum(deleted.values()), "digest": digest},
         )
-        connection.execute("drop table forgotten_orders")
     return deleted
 
 
@@ -212,36 +249,12 @@ def _condition(table: Table) -> sql.SQL | None:
 def _order_condition(table: Table) -> sql.SQL | None:
     """What picks the rows of a table that knows the customer by order alone."""
     if "order_id" in table.columns:
-        return sql.SQL("order_id::text in (select order_id from forgotten_orders)")
+        return sql.SQL("order_id::text = any(%(orders)s)")
     return None
 
 
 def _parameters(customer_id: str) -> dict[str, str]:
     return {"customer_id": customer_id, "word": sql_word(customer_id)}
-
-
-def _note_orders(connection: Connection, tables: list[Table], customer_id: str) -> None:
-    """Note the orders that are this customer's alone: an order corrected to another one stays."""
-    connection.execute(
-        "create temporary table forgotten_orders (order_id text primary key) on commit drop"
-    )
-    keyed = [t for t in tables if t.names_customers and "order_id" in t.columns]
-    for table in keyed:
-        connection.execute(
-            sql.SQL(
-                "insert into forgotten_orders select distinct order_id::text from {} "
-                "where customer_id::text = %s and order_id is not null on conflict do nothing"
-            ).format(table.sql),
-            (customer_id,),
-        )
-    for table in keyed:
-        connection.execute(
-            sql.SQL(
-                "delete from forgotten_orders where order_id in (select order_id::text from {} "
-                "where customer_id::text <> %s)"
-            ).format(table.sql),
-            (customer_id,),
-        )
 
 
 def _correct_announced_rows(connection: Connection, tables: list[Table], customer_id: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import psycopg
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+from python_ml.warehouse.postgres import Connection
 
 _SEGMENTS = """
 select coalesce(array_agg(name order by name), '{}'), pg_walfile_name(pg_current_wal_insert_lsn())

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from python_ml.errors import InputError
 from python_ml.ingest.sources import SourceTable
 from python_ml.warehouse.postgres import BulkWriter, identifier
 
 FEWEST_IDS = 20
-"""Distinct customers or products below which a file says too little of its shop."""
+"""Distinct customers or products below which a file says too little of its shop: the few orders of
+a quiet day may all be of new customers for a new product."""
 
 INTAKE = "intake"
+
+REFUSED_KEYS = "refused_keys"
+
+IS_GONE = "_is_gone"
+"""Column of raw tables with a key: true in the version that says that the row is there no more."""
 
 
 def create_intake(writer: BulkWriter, table: SourceTable) -> None:
@@ -60,7 +68,8 @@ def move_changed(writer: BulkWriter, table: SourceTable, columns: Sequence[str])
         """  # noqa: S608
     )
     is_changed = f"({order}, {line}) in (select order_key, line_key from changed)"  # noqa: S608
-    names = ", ".join([*map(identifier, columns), "_load_id", "_file_number", "_row_number"])
+    own = ["_load_id", "_file_number", "_row_number", *([IS_GONE] if table.key else [])]
+    names = ", ".join([*map(identifier, columns), *own])
     writer.execute(
         f"insert into {raw(table)} ({names}) "  # noqa: S608
         f"select {names} from {INTAKE} where {is_changed}"
@@ -73,11 +82,87 @@ def move_changed(writer: BulkWriter, table: SourceTable, columns: Sequence[str])
     return {int(row["_file_number"]): int(row["moved"]) for row in counted.to_pylist()}
 
 
+def move_gone(
+    writer: BulkWriter,
+    table: SourceTable,
+    columns: Sequence[str],
+    bad_keys: Sequence[pa.Table],
+    *,
+    place: str,
+    own: tuple[int, int, int],
+    refuse_most: bool = True,
+) -> int:
+    """Append a last version of each row that is there no more, and count them.
+
+    Only where the intake holds everything there is, as when a shop's own table was read: in a file
+    a row may be missing because the file is of another month.
+
+    Parameters
+    ----------
+    bad_keys
+        Keys of rows that were given and rejected: they are not gone.
+    place
+        What was read, for messages.
+    own
+        Load, file and the number of the first row.
+    refuse_most
+        Whether to refuse when more rows are gone than are left.
+
+    Raises
+    ------
+    InputError
+        When most of the rows are gone: a table that is being filled anew, or another shop's.
+    """
+    keys = ", ".join(map(identifier, table.key))
+    same = " and ".join(f"held.{k} = newest.{k}" for k in map(identifier, table.key))
+    writer.execute(
+        f"create temporary table {REFUSED_KEYS} as select {keys} from {INTAKE} limit 0"  # noqa: S608
+    )
+    if bad_keys:
+        refused = pa.concat_tables(bad_keys, promote_options="permissive")
+        writer.append_batches(None, REFUSED_KEYS, list(table.key), refused.to_batches())
+    writer.execute(
+        f"""
+        create temporary table gone on commit drop as
+        select newest.*
+        from (
+            select distinct on ({keys}) * from {raw(table)}
+            order by {keys}, _load_id desc, _row_number desc
+        ) as newest
+        where not newest.{IS_GONE}
+            and not exists (select from {INTAKE} as held where {same})
+            and not exists (select from {REFUSED_KEYS} as held where {same})
+        """  # noqa: S608
+    )
+    counted = writer.read(
+        f"select (select count(*) from gone) as gone, "  # noqa: S608
+        f"(select count(*) from {INTAKE}) as given"
+    ).to_pylist()[0]
+    gone = int(counted["gone"])
+    if refuse_most and gone > FEWEST_IDS and gone > int(counted["given"]):
+        raise InputError(
+            f"{place}: {gone:,} rows that were there are gone, and {counted['given']:,} are left. "
+            "It looks as if the table was being filled, or were another shop's.",
+            "Try again when the table is whole, or add --same-shop if the rows are gone for good.",
+        )
+    load_id, file_number, first_row = own
+    names = ", ".join(map(identifier, columns))
+    writer.execute(
+        f"insert into {raw(table)} ({names}, _load_id, _file_number, _row_number, {IS_GONE}) "  # noqa: S608
+        f"select {names}, {load_id:d}, {file_number:d}, "
+        f"{first_row:d} - 1 + row_number() over (order by {keys}), true from gone"
+    )
+    writer.execute(f"drop table gone, {REFUSED_KEYS}")
+    return gone
+
+
 def _digests(table: SourceTable, columns: Sequence[str], relation: str) -> str:
     """The rows of a relation: which line each of them is, and what it says, as digests."""
     order, line = identifier(table.order_column), _line_key(table)
     part = f"coalesce({identifier(table.part_column)}, '')" if table.part_column else "''"
     contents = ", ".join(map(identifier, columns))
+    if table.key:
+        part, contents = "''", f"{contents}, {IS_GONE}"
     return f"""
         select
             {order} as order_key,
@@ -91,6 +176,8 @@ def _digests(table: SourceTable, columns: Sequence[str], relation: str) -> str:
 
 
 def _line_key(table: SourceTable) -> str:
+    if table.key[1:]:
+        return f"row({', '.join(map(identifier, table.key[1:]))})::text"
     return f"coalesce({identifier(table.line_column)}, '')" if table.line_column else "''"
 
 
@@ -109,7 +196,6 @@ def refuse_strangers(
     """
     if is_first and len(file_names) == 1:
         return
-    # the few orders of a quiet day may all be of new customers for a new product
     arriving = raw(table) if is_first else INTAKE
     for number, name in file_names.items():
         rows = f"{arriving} where _file_number = {number:d}"

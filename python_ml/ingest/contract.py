@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from python_ml.ingest.sources import Column, SourceTable
+from python_ml.warehouse.postgres import identifier
 
 LARGEST_AMOUNT = 1e12
 """Quantities, prices and amounts from here on are typing errors; they would overflow the sums."""
@@ -71,7 +72,7 @@ def checked_rows(
     )
     values = ", ".join(
         f"{_value(c, reading) if c in present else f'cast(null as {duckdb_type(c.type)})'} "
-        f"as {quoted(c.name)}"
+        f"as {identifier(c.name)}"
         for c in columns
     )
     kept = ", ".join(_cell_of(c) for c in present)
@@ -81,7 +82,7 @@ def checked_rows(
     checks = [check for c in present for check in _column_checks(c, today)]
     if table.is_flat_file:
         checks += _flat_file_checks(reading)
-    names = ", ".join(quoted(column.name) for column in columns)
+    names = ", ".join(identifier(column.name) for column in columns)
     return f"""
         with cells as (select _row_number, _line, {cells} from given),
         typed as (select _row_number, _line, {kept}, {values} from cells),
@@ -142,22 +143,17 @@ def duckdb_type(type_: str) -> str:
     return {"text": "varchar", "double precision": "double"}.get(type_, type_)
 
 
-def quoted(name: str) -> str:
-    """A name as an identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _cell_of(column: Column) -> str:
-    return quoted(column.name + "?")
+    return identifier(column.name + "?")
 
 
 def _plain_of(column: Column) -> str:
-    return quoted(column.name + "!")
+    return identifier(column.name + "!")
 
 
 def _cell(column: Column, reading: Reading) -> str:
     """What the file has, null where that is nothing."""
-    name = quoted(column.name)
+    name = identifier(column.name)
     file_type = reading.types[column.name]
     if file_type == "VARCHAR":
         empty = "''" if column.type == "text" else _NOTHING
@@ -224,7 +220,7 @@ def _text_value(given: str, file_type: str) -> str:
 
 
 def _column_checks(column: Column, today: str) -> Iterator[str]:
-    name, value, cell = column.name, quoted(column.name), _cell_of(column)
+    name, value, cell = column.name, identifier(column.name), _cell_of(column)
     if column.type != "text":
         yield (
             f"when {value} is null and {cell} is not null "

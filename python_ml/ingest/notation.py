@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from python_ml.errors import InputError
-from python_ml.ingest.contract import DateOrder, Decimal, iso_text, iso_time, quoted
+from python_ml.ingest.contract import DateOrder, Decimal, iso_text, iso_time
+from python_ml.warehouse.postgres import identifier
 
 
 class DateVotes:
@@ -34,7 +35,7 @@ class DateVotes:
     def query(self) -> str:
         """Counts the votes among ``cells``."""
         orders: tuple[DateOrder, ...] = ("iso", "dmy", "mdy")
-        text = quoted(self.column)
+        text = identifier(self.column)
         plain = ", ".join(f"{iso_text(text, order)} as {order}" for order in orders)
         times = ", ".join(f"{iso_time(order)} as {order}" for order in orders)
         return f""",
@@ -102,7 +103,7 @@ class NumberVotes:
         """Counts the votes among ``cells``."""
         numbers = " union all ".join(
             f"select {name} as number from cells"  # noqa: S608
-            for name in map(quoted, self.columns)
+            for name in map(identifier, self.columns)
         )
         comma = r"[+-]?(\d+,(\d{1,2}|\d{4,})|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|0+,\d+)"
         point = r"[+-]?(\d*\.(\d{1,2}|\d{4,})|\d{4,}\.\d{3}|\d{1,3}(,\d{3})+\.\d+|0*\.\d+)"

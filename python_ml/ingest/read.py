@@ -7,9 +7,10 @@ wrong with the file as a whole refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import pyarrow.compute as pc
 
 from python_ml.errors import InputError
 from python_ml.ingest.columnar import MAGIC, parquet_schema, read_parquet
-from python_ml.ingest.contract import Reading, checked_rows, quoted
-from python_ml.ingest.delimited import Dialect, read_delimited, sniff
+from python_ml.ingest.contract import Reading, checked_rows
+from python_ml.ingest.delimited import read_delimited, sniff
 from python_ml.ingest.notation import DateVotes, NumberVotes
 from python_ml.ingest.records import BadRow, Chunk
 from python_ml.ingest.sources import ColumnMapping, SourceTable
+from python_ml.warehouse.postgres import identifier
 
 _OTHER_FORMATS = {
     b"PK\x03\x04": ("a spreadsheet or an archive", "Save it as CSV, or unpack it."),
@@ -34,8 +36,50 @@ _NESTED = ("STRUCT", "MAP", "UNION")
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """What the user says about how files are written; None where they speak for themselves.
+
+    Parameters
+    ----------
+    encoding
+        Encoding of CSV files.
+    date_order
+        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
+    decimal
+        ``point`` or ``comma`` where the user says so; else found out from the values.
+    """
+
+    encoding: str = "utf-8"
+    date_order: str | None = None
+    decimal: str | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows as somebody gives them: a file, or a table of the shop's own.
+
+    Parameters
+    ----------
+    name, place
+        What it is called, and where it is, for messages.
+    schema
+        Arrow schema of its columns; text where the types are still to be found out.
+    chunks
+        Reads the columns at the positions asked for.
+    rows_at_most
+        Upper bound of the rows that can be split into columns.
+    """
+
+    name: str
+    place: str
+    schema: Any
+    chunks: Callable[[Sequence[int]], Iterator[Chunk]]
+    rows_at_most: int
+
+
+@dataclass(frozen=True)
 class FilePlan:
-    """How one file is read.
+    """How one file, or one table of the shop's own, is read.
 
     Parameters
     ----------
@@ -43,19 +87,28 @@ class FilePlan:
         Place in the file of each column of the raw table that it has, attributes among them.
     attributes
         Names in the raw table of the attributes.
-    dialect
-        How a text file is written; None for Parquet.
-    rows_at_most
-        Upper bound of the rows that can be split into columns.
     """
 
-    path: Path
+    given: Given
     table: SourceTable
     positions: dict[str, int]
     attributes: tuple[str, ...]
-    dialect: Dialect | None
-    rows_at_most: int
     reading: Reading
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.given.name
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return self.given.place
+
+    @property
+    def rows_at_most(self) -> int:
+        """Upper bound of the rows that can be split into columns."""
+        return self.given.rows_at_most
 
     @property
     def contract_columns(self) -> tuple[str, ...]:
@@ -64,10 +117,7 @@ class FilePlan:
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the file's columns as they are."""
-        picks = list(self.positions.values())
-        if self.dialect is None:
-            return read_parquet(self.path, picks)
-        return read_delimited(self.path, self.dialect, picks)
+        return self.given.chunks(list(self.positions.values()))
 
 
 @dataclass(frozen=True)
@@ -78,21 +128,21 @@ class CheckedRows:
     ----------
     good
         Rows with the raw table's columns and ``_row_number``.
+    bad_keys
+        Keys of the bad rows, where the table has a key and they could be read.
     """
 
     given: int
     good: Any
     bad: list[BadRow]
+    bad_keys: Any = None
 
 
 def plan_file(
     path: Path,
     table: SourceTable,
     mapping: ColumnMapping,
-    *,
-    encoding: str = "utf-8",
-    date_order: str | None = None,
-    decimal: str | None = None,
+    options: ReadOptions | None = None,
 ) -> FilePlan:
     """Look at a file and decide how to read it.
 
@@ -100,12 +150,6 @@ def plan_file(
     ----------
     path
         A CSV or Parquet file. Delimiter and byte order mark are found out.
-    encoding
-        Encoding of a CSV file.
-    date_order
-        ``dmy`` or ``mdy`` where the user says so; else found out from the values, per column.
-    decimal
-        ``point`` or ``comma`` where the user says so; else found out from the values.
 
     Raises
     ------
@@ -113,22 +157,41 @@ def plan_file(
         When the file is missing, empty, unreadable or lacks a required column, or leaves open how
         its dates or numbers are meant; the message names the file and the way out.
     """
-    _check_choice("--date-order", date_order, ("dmy", "mdy"))
-    _check_choice("--decimal", decimal, ("point", "comma"))
-    if _is_parquet(path):
-        schema, rows_at_most = parquet_schema(path)
-        dialect, columns = None, list(schema.names)
-    else:
-        dialect = sniff(path, encoding)
-        columns = list(dialect.columns)
-        # a row has at least a delimiter for each column but the last, and a line end
-        rows_at_most = path.stat().st_size // max(1, len(columns)) + 1
-        schema = pa.schema([(name, pa.string()) for name in columns])
-    positions, attributes = _match_columns(path, table, mapping, columns)
+    options = options or ReadOptions()
+    return plan_rows(_given(path, options.encoding), table, mapping, options)
+
+
+def plan_rows(
+    given: Given,
+    table: SourceTable,
+    mapping: ColumnMapping,
+    options: ReadOptions,
+) -> FilePlan:
+    """Decide how to read rows, whoever gives them; as :func:`plan_file` does for a file.
+
+    Raises
+    ------
+    InputError
+        As :func:`plan_file`.
+    """
+    _check_choice("--date-order", options.date_order, ("dmy", "mdy"))
+    _check_choice("--decimal", options.decimal, ("point", "comma"))
+    positions, attributes = _match_columns(given.place, table, mapping, list(given.schema.names))
     with _duckdb() as connection:
-        types = _duckdb_types(connection, path, schema, positions)
-        plan = FilePlan(path, table, positions, attributes, dialect, rows_at_most, Reading(types))
-        return replace(plan, reading=_reading(connection, plan, date_order, decimal))
+        types = _duckdb_types(connection, given, positions)
+        plan = FilePlan(given, table, positions, attributes, Reading(types))
+        return replace(plan, reading=_reading(connection, plan, options))
+
+
+def _given(path: Path, encoding: str) -> Given:
+    if _is_parquet(path):
+        schema, rows = parquet_schema(path)
+        return Given(path.name, str(path), schema, partial(read_parquet, path), rows)
+    dialect = sniff(path, encoding)
+    schema = pa.schema([(name, pa.string()) for name in dialect.columns])
+    # a row has at least a delimiter for each column but the last, and a line end
+    rows = path.stat().st_size // max(1, len(dialect.columns)) + 1
+    return Given(path.name, str(path), schema, partial(read_delimited, path, dialect), rows)
 
 
 @contextmanager
@@ -157,7 +220,8 @@ def _checked(
         bad = rows.filter(reasons.is_valid()).select(["_line", "_text", "_reason"]).to_pylist()
         broken = [BadRow(row["_line"], row["_text"] or "", row["_reason"]) for row in bad]
         good = rows.filter(reasons.is_null()).drop_columns(["_line", "_text", "_reason"])
-        yield CheckedRows(chunk.given, good, sorted([*broken, *chunk.malformed]))
+        keys = rows.filter(reasons.is_valid()).select(list(plan.table.key)) if broken else None
+        yield CheckedRows(chunk.given, good, sorted([*broken, *chunk.malformed]), keys)
         row_number += chunk.given
 
 
@@ -168,7 +232,7 @@ def _as_table(plan: FilePlan, chunk: Chunk, row_number: int) -> Any:
     try:
         columns = [_trimmed(column) for column in chunk.columns]
     except pa.ArrowException as error:
-        raise _unreadable(plan.path, error) from None
+        raise _unreadable(plan.place, error) from None
     return pa.table([*columns, numbers, chunk.lines], names=names)
 
 
@@ -188,10 +252,10 @@ def _run(connection: duckdb.DuckDBPyConnection, plan: FilePlan, query: str, give
         connection.register("given", given)
         return connection.sql(query).to_arrow_table()
     except duckdb.Error as error:
-        raise _unreadable(plan.path, error) from None
+        raise _unreadable(plan.place, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: str, error: Exception) -> InputError:
     reason = " ".join(str(error).split())[:200]
     return InputError(
         f"{path}: cannot be read: {reason}", "Export it again, as CSV in UTF-8 or as Parquet."
@@ -240,7 +304,7 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _match_columns(
-    path: Path, table: SourceTable, mapping: ColumnMapping, found: Sequence[str]
+    path: str, table: SourceTable, mapping: ColumnMapping, found: Sequence[str]
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Find the place of every column of the raw table, and of the attributes."""
     names = [column.name for column in table.columns]
@@ -256,7 +320,7 @@ def _match_columns(
     positions = {}
     for column in table.columns:
         stated = theirs_by_ours.get(column.name)
-        candidates = [name for name in free if _plain(name) == _plain(column.origin)]
+        candidates = [name for name in free if plain_name(name) == plain_name(column.origin)]
         if stated is not None:
             positions[column.name] = _place(path, "--map", stated, found)
         elif len(candidates) > 1:
@@ -278,7 +342,7 @@ def _match_columns(
     return positions, tuple(attribute.column_name for attribute in mapping.attributes)
 
 
-def _place(path: Path, flag: str, name: str, found: Sequence[str]) -> int:
+def _place(path: str, flag: str, name: str, found: Sequence[str]) -> int:
     if name not in found:
         raise InputError(
             f"{path}: {flag} names {name!r}, which is no column of the file.",
@@ -297,14 +361,16 @@ def _listed(names: Sequence[str], most: int = 50) -> str:
     return ", ".join([*(name[:80] for name in shown), *(["..."] if len(names) > most else [])])
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A column's name as it is compared: without regard to case, and to blanks."""
     return name.strip().lower().replace(" ", "_")
 
 
 def _duckdb_types(
-    connection: duckdb.DuckDBPyConnection, path: Path, schema: Any, positions: dict[str, int]
+    connection: duckdb.DuckDBPyConnection, given: Given, positions: dict[str, int]
 ) -> dict[str, str]:
     """The type that each column has for DuckDB; nested ones are refused."""
+    path, schema = given.place, given.schema
     fields = [schema.field(place) for place in positions.values()]
     try:
         empty = pa.table([_trimmed(_empty(field.type)) for field in fields], names=list(positions))
@@ -330,18 +396,19 @@ def _empty(type_: Any) -> Any:
 def _reading(
     connection: duckdb.DuckDBPyConnection,
     plan: FilePlan,
-    date_order: str | None,
-    decimal: str | None,
+    options: ReadOptions,
 ) -> Reading:
     """Read as much of the file as is needed to know how its dates and numbers are written."""
     texts = [name for name, type_ in plan.reading.types.items() if type_ == "VARCHAR"]
     types = {column.name: column.type for column in plan.table.columns}
-    dates = [DateVotes(name, date_order) for name in texts if types.get(name) == "timestamp"]
+    dates = [
+        DateVotes(name, options.date_order) for name in texts if types.get(name) == "timestamp"
+    ]
     numbers = NumberVotes(
-        [name for name in texts if types.get(name) == "double precision"], decimal
+        [name for name in texts if types.get(name) == "double precision"], options.decimal
     )
     votes: list[DateVotes | NumberVotes] = [*dates, numbers]
-    cells = ", ".join(f"nullif({quoted(name)}, '') as {quoted(name)}" for name in texts)
+    cells = ", ".join(f"nullif({identifier(name)}, '') as {identifier(name)}" for name in texts)
     for chunk in plan.chunks() if texts else ():
         given = _as_table(plan, chunk, 1)
         for vote in votes:
@@ -357,4 +424,4 @@ def _reading(
             decimal=numbers.verdict(),
         )
     except InputError as error:
-        raise InputError(f"{plan.path}: {error.message}", error.hint) from None
+        raise InputError(f"{plan.place}: {error.message}", error.hint) from None

@@ -43,6 +43,9 @@ class Column:
         Whether the file must have it.
     nullable
         Whether a required column may be empty in a row.
+    time_zone
+        Zone of the shop, for times of its own tables that have one: they are captured as its
+        clocks showed them.
     """
 
     name: str
@@ -50,21 +53,27 @@ class Column:
     origin: str
     required: bool = False
     nullable: bool = False
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A raw table and the files that fill it.
+    """A raw table, and the files or the shop's own table that fill it.
 
     Parameters
     ----------
     files
         Pattern of the names of its files.
+    relation
+        Name of the shop's own table, where its tables are captured from a schema; None where the
+        shop has no such table, and the raw table stays empty.
     time_column
-        The time that says how far the data reach.
+        The time that says how far the data reach; None where the rows have none.
+    key
+        Columns that identify a row, where there are some: it is then compared, and comes in, alone.
     order_column, part_column
-        What tells two rows apart when they come again: rows of one order are compared part by
-        part, and an order that differs comes in whole.
+        Without a key, what tells two rows apart when they come again: rows of one order are
+        compared part by part, and an order that differs comes in whole.
     line_column
         Where the source numbers its lines: a numbered line is compared, and comes in, alone.
     """
@@ -73,7 +82,9 @@ class SourceTable:
     name: str
     columns: tuple[Column, ...]
     files: str = "*"
-    time_column: str = "ordered_at"
+    relation: str | None = None
+    time_column: str | None = "ordered_at"
+    key: tuple[str, ...] = ()
     order_column: str = "order_id"
     part_column: str | None = None
     line_column: str | None = None
@@ -82,6 +93,11 @@ class SourceTable:
     def is_flat_file(self) -> bool:
         """Whether any shop's file may fill it, columns mapped and attributes named."""
         return self.source == FLAT_FILE_SOURCE
+
+    @property
+    def names_customers(self) -> bool:
+        """Whether its rows say whose they are."""
+        return any(column.name == "customer_id" for column in self.columns)
 
     def column(self, name: str) -> Column:
         """Look a column up by its name in the raw table."""
@@ -213,22 +229,33 @@ def _table(source: str, table: dict[str, Any]) -> SourceTable:
     columns = tuple(_column(source, entry) for entry in table["columns"])
     names = [column.name for column in columns]
     is_flat_file = source == FLAT_FILE_SOURCE
+    key = tuple(meta.get("key", ()))
     found = SourceTable(
         source=source,
         name=table["name"],
         columns=columns,
         files=meta.get("files", "*"),
+        relation=meta.get("table", table["name"]),
         time_column=meta.get("newest_column", "ordered_at"),
-        order_column="order_id" if is_flat_file else meta.get("order_column", names[0]),
+        key=key,
+        order_column="order_id" if is_flat_file else meta.get("order_column", (*key, *names)[0]),
         part_column="product_id" if is_flat_file else meta.get("part_column", (names * 2)[1]),
         line_column="line_id" if is_flat_file else meta.get("line_column"),
     )
-    named = (found.time_column, found.order_column, found.part_column, found.line_column)
+    named = (
+        found.time_column, found.order_column, found.part_column, found.line_column, *key,
+    )  # fmt: skip
     for name in named:
         if name is not None and name not in names:
             raise InputError(
                 f"Source {source}: table {found.name} has no column {name!r}.",
                 f"Correct the meta of the table in _{source}__sources.yml.",
+            )
+    for name in key:
+        if not found.column(name).required or found.column(name).nullable:
+            raise InputError(
+                f"Source {source}: {name} is in the key of {found.name} and may be empty.",
+                "Add `required: true` to its meta, without `nullable`.",
             )
     return found
 
@@ -246,6 +273,7 @@ def _column(source: str, entry: dict[str, Any]) -> Column:
         origin=options.get("from", entry["name"]),
         required=bool(options.get("required", False)),
         nullable=bool(options.get("nullable", False)),
+        time_zone=str(options.get("time_zone", "UTC")),
     )
 
 

@@ -10,12 +10,12 @@ import importlib
 import pkgutil
 
 from python_ml.errors import InputError
-from python_ml.predictions.base import Prediction
+from python_ml.predictions.base import AnyPrediction
 
-__all__ = ["Prediction", "all_predictions", "get_prediction"]
+__all__ = ["AnyPrediction", "all_predictions", "get_prediction"]
 
 
-def all_predictions() -> dict[str, Prediction]:
+def all_predictions() -> dict[str, AnyPrediction]:
     """Every prediction by name, in alphabetical order."""
     found = {}
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
@@ -25,7 +25,7 @@ def all_predictions() -> dict[str, Prediction]:
     return found
 
 
-def get_prediction(name: str) -> Prediction:
+def get_prediction(name: str) -> AnyPrediction:
     """Look a prediction up by its name.
 
     Raises

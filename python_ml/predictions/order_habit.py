@@ -32,7 +32,6 @@ def _spec(horizon_days: int) -> PredictionSpec:
     parts = (Logistic(), Boosted(), BgNbd(HISTORY))
     return PredictionSpec(
         name="order_habit",
-        entity_column="customer_id",
         horizon_days=horizon_days,
         recipes=(
             Recency("recency_days"),
@@ -52,7 +51,8 @@ def _spec(horizon_days: int) -> PredictionSpec:
 PREDICTION = Prediction(
     name="order_habit",
     question="Will this customer order again?",
-    entity_column="customer_id",
+    entity_columns=("customer_id",),
+    group_column="customer_id",
     horizon_days=180,
     spec=_spec,
 )

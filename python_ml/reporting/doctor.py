@@ -20,10 +20,12 @@ import psycopg
 from python_ml.errors import BuildError, SmartRetailError
 from python_ml.forgetting.register import read_forgotten
 from python_ml.predictions import all_predictions
+from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings
 from python_ml.training.bundle import load_bundle
-from python_ml.warehouse.catalogue import built_catalogue, feature_hash
-from python_ml.warehouse.ledger import in_force, list_runs
+from python_ml.warehouse.catalogue import built_catalogue, lineage_hashes
+from python_ml.warehouse.layout import Layout
+from python_ml.warehouse.ledger import in_force, runs_in_force
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
 
@@ -131,9 +133,11 @@ def _home(found: Diagnosis, settings: Settings) -> None:
     found.say("home", str(home) + ("" if home.is_dir() else " (not there yet)"))
     present = next(folder for folder in (home, *home.parents) if folder.is_dir())
     free = shutil.disk_usage(present).free
-    found.say("home", f"{_size(free)} free on its disk")
+    found.say("home", f"{readable_size(free)} free on its disk")
     if free < LEAST_FREE_BYTES:
-        found.amiss(f"Only {_size(free)} are free on the disk of {home}.", "Make room there.")
+        found.amiss(
+            f"Only {readable_size(free)} are free on the disk of {home}.", "Make room there."
+        )
     if home.is_dir() and not os.access(home, os.W_OK | os.X_OK):
         found.amiss(f"You may not write to {home}.", "Run as its owner, or choose another --home.")
 
@@ -141,14 +145,15 @@ def _home(found: Diagnosis, settings: Settings) -> None:
 def _database(found: Diagnosis, settings: Settings) -> Warehouse | None:
     """Say which server there is; return it when it can be asked."""
     if settings.database_url is not None:
-        return _outside_server(found, Warehouse(settings.database_url.get_secret_value()))
+        url = settings.database_url.get_secret_value()
+        return _outside_server(found, _warehouse(settings, url))
     try:
         server = EmbeddedServer(settings.home)
         status = server.status()
     except SmartRetailError as error:
         found.amiss(error.message, error.hint or "See `smartretail db status`.")
         return None
-    size = f"{_size(status.size_bytes)} on disk"
+    size = f"{readable_size(status.size_bytes)} on disk"
     if not status.running:
         made = status.port is not None
         state = f"stopped (port {status.port}, {size})" if made else "not made yet"
@@ -165,7 +170,7 @@ def _database(found: Diagnosis, settings: Settings) -> Warehouse | None:
         f"embedded PostgreSQL {status.version}, running on 127.0.0.1:{status.port} "
         f"(process {status.pid}), {size}",
     )
-    return _reachable(found, Warehouse(server.url()))
+    return _reachable(found, _warehouse(settings, server.url()))
 
 
 def _outside_server(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
@@ -178,7 +183,7 @@ def _outside_server(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
         ).fetchone()
     assert row is not None
     place = repr(reached).removeprefix("Warehouse(").removesuffix(")")
-    found.say("database", f"your PostgreSQL {row[0]} at {place}, {_size(int(row[1]))}")
+    found.say("database", f"your PostgreSQL {row[0]} at {place}, {readable_size(int(row[1]))}")
     return reached
 
 
@@ -194,6 +199,10 @@ def _reachable(found: Diagnosis, warehouse: Warehouse) -> Warehouse | None:
             "Write it as postgresql://user:password@host:port/database, special signs as %XX.",
         )
     return None
+
+
+def _warehouse(settings: Settings, url: str) -> Warehouse:
+    return Warehouse(url, Layout(settings.warehouse_schema))
 
 
 def _shop(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
@@ -223,13 +232,11 @@ def _shop(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
 
 
 def _landing(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
-    tables = {
-        str(row[0])
-        for row in _rows(
-            warehouse, "pg_catalog", "pg_tables",
-            "select tablename from pg_tables where schemaname = 'predictions'",
-        )
-    }  # fmt: skip
+    found_there = _rows(
+        warehouse, "pg_catalog", "pg_tables", "select schemaname, tablename from pg_tables"
+    )
+    ours = [warehouse.layout.layer_of(str(row[0]), str(row[1])) for row in found_there]
+    tables = {place[1] for place in ours if place and place[0] == "predictions"}
     missing = sorted({*LANDING, *all_predictions()} - tables)
     if missing and tables:
         found.amiss(
@@ -252,7 +259,7 @@ def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
             found.amiss(f"The features of {name} were not built.", _command(settings, "build"))
             continue
         dates, newest, count = rows[0]
-        hash_ = _hash_now(warehouse, name)
+        hash_ = lineage_hashes(warehouse).get(f"feat_{name}")
         found.say(
             "features",
             f"{name}: {count:,} rows of {dates} as-of dates up to {newest}, "
@@ -273,15 +280,6 @@ def _built(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
             )
 
 
-def _hash_now(warehouse: Warehouse, name: str) -> str | None:
-    if not warehouse.relation_exists("predictions", "feature_builds"):
-        return None
-    try:
-        return feature_hash(warehouse, name)
-    except BuildError:
-        return None
-
-
 def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> None:
     ledger = ("runs", "run_events")
     if not all(warehouse.relation_exists("predictions", name) for name in ledger):
@@ -289,7 +287,7 @@ def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> Non
         found.amiss("Nothing was published yet.", _command(settings, "run"))
         return
     current = in_force(warehouse)
-    runs = {run.run_id: run for run in list_runs(warehouse, most=1_000_000)}
+    runs = {run.run_id: run for run in runs_in_force(warehouse)}
     for name in sorted({*current, *all_predictions()}):
         run = runs.get(current.get(name, ""))
         if name not in current:
@@ -336,7 +334,7 @@ def _quiet_hash(warehouse: Warehouse | None, name: str) -> str | None:
     if warehouse is None:
         return None
     try:
-        return _hash_now(warehouse, name)
+        return lineage_hashes(warehouse).get(f"feat_{name}")
     except (SmartRetailError, psycopg.Error):
         return None
 
@@ -372,18 +370,8 @@ def _rows(warehouse: Warehouse, schema: str, table: str, query: str) -> list[tup
 
 
 def _command(settings: Settings, command: str) -> str:
-    home = "" if settings.home == Path(".smartretail").resolve() else f" --home {settings.home}"
-    return f"smartretail {command}{home}"
+    return f"smartretail {command}{settings.home_option}"
 
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1024:  # noqa: PLR2004 - what a unit is made of
-            return f"{size:.0f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GB"

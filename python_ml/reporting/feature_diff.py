@@ -12,15 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from python_ml.errors import BuildError
-from python_ml.predictions import Prediction
+from python_ml.predictions import AnyPrediction
 from python_ml.warehouse.catalogue import FeatureCatalogue, read_catalogue
-from python_ml.warehouse.postgres import Warehouse
-
-Connection = psycopg.Connection[tuple[Any, ...]]
+from python_ml.warehouse.postgres import Connection, Warehouse, columns_of
 
 BINS = 10
 STABLE = 0.1
@@ -156,7 +153,7 @@ class FeatureDiff:
 
 
 def compare_builds(
-    warehouse: Warehouse, target_dir: Path, prediction: Prediction, dev_schema: str
+    warehouse: Warehouse, target_dir: Path, prediction: AnyPrediction, dev_schema: str
 ) -> FeatureDiff:
     """Compare ``<dev_schema>.feat_<prediction>`` with ``features.feat_<prediction>``.
 
@@ -173,7 +170,7 @@ def compare_builds(
     model = f"feat_{prediction.name}"
     with warehouse.connect() as connection:
         connection.read_only = True
-        before, after = (_columns(connection, name, model) for name in ("features", dev_schema))
+        before, after = (columns_of(connection, name, model) for name in ("features", dev_schema))
         if not before:
             raise BuildError(
                 f"features.{model} was not built yet: there is nothing to compare with.",
@@ -410,15 +407,6 @@ def population_stability(known: dict[str, int], new: dict[str, int]) -> float:
         q = max(new.get(place, 0) / totals[1], _SMALLEST_SHARE)
         index += (q - p) * math.log(q / p)
     return index
-
-
-def _columns(connection: Connection, schema: str, table: str) -> dict[str, str]:
-    rows = connection.execute(
-        "select column_name::text, data_type::text from information_schema.columns "
-        "where table_schema = %s and table_name = %s order by ordinal_position",
-        (schema, table),
-    ).fetchall()
-    return {str(name): str(type_) for name, type_ in rows}
 
 
 def _parts(names: Sequence[str]) -> list[Sequence[str]]:

@@ -2,83 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import date
+from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from python_ml.training.choose import Measured, TrainingResult
+from python_ml.training.choose import AS_PUBLISHED, Measured, TrainingResult
+from python_ml.training.metrics import Interval
+from python_ml.training.pairs.choose import PairResult, RankingLine
 from python_ml.warehouse.ledger import utc_now
 from python_ml.warehouse.postgres import Warehouse
 
-Row = tuple[str, str, str, str, float, float | None, float | None]
+Row = dict[str, Any]
 
 
 def land_training(
     warehouse: Warehouse, prediction: str, bundle_id: str, result: TrainingResult
 ) -> None:
     """Write the metrics of every recipe and the importances of the chosen one, once per bundle."""
-    rows = [row for line in result.measured for row in _metric_rows(line)]
-    importances = result.importances
-    now = utc_now()
+    of_bundle = {"bundle_id": bundle_id, "prediction": prediction}
+    measured = {**of_bundle, "measured_at": utc_now()}
+    metrics = [row | measured for line in result.measured for row in _metric_rows(line)]
+    importances = _importance_rows(result.importances, of_bundle)
+    _land(warehouse, bundle_id, metrics, importances)
+
+
+def land_pair_training(
+    warehouse: Warehouse, prediction: str, bundle_id: str, results: Sequence[PairResult]
+) -> None:
+    """Write the same of a pair prediction; the level stands before the role: `product_test_…`."""
+    of_bundle = {"bundle_id": bundle_id, "prediction": prediction}
+    measured = {**of_bundle, "measured_at": utc_now()}
+    metrics: list[Row] = []
+    importances: list[Row] = []
+    for result in results:
+        own = [
+            *(row for line in result.measured for row in _metric_rows(line)),
+            *(row for line in result.ranking for row in _ranking_rows(line)),
+            *_recall_rows(result),
+        ]
+        metrics += [row | measured | {"role": f"{result.level}_{row['role']}"} for row in own]
+        importances += _importance_rows(result.importances, of_bundle)
+    _land(warehouse, bundle_id, metrics, importances)
+
+
+def _importance_rows(importances: pd.DataFrame, of_bundle: Row) -> list[Row]:
+    return [
+        {**{str(name): value for name, value in row.items()}, **of_bundle}
+        for row in importances.to_dict(orient="records")
+    ]
+
+
+def _ranking_rows(line: RankingLine) -> Iterator[Row]:
+    role, day = f"test_{AS_PUBLISHED}", date.fromisoformat(line.test_date)
+    for metric, figure in line.metrics.items():
+        yield _figure(line.recipe, role, day, metric, figure)
+    for other, gains in line.gains.items():
+        for metric, gain in gains.items():
+            yield _figure(line.recipe, role, day, f"{metric}_gain_over_{other}", gain)
+
+
+def _recall_rows(result: PairResult) -> Iterator[Row]:
+    day = date.fromisoformat(result.ranking[0].test_date)
+    for bound, share in result.candidate_recall.items():
+        whole = Interval(share, share, share)
+        metric = f"candidate_recall_at_{bound}"
+        yield _figure("candidates", f"test_{AS_PUBLISHED}", day, metric, whole)
+
+
+def _figure(recipe: str, role: str, day: date, metric: str, figure: Interval) -> Row:
+    return {
+        "recipe": recipe,
+        "role": role,
+        "origin_date": day,
+        "metric": metric,
+        "value": figure.value,
+        "lower_bound": figure.low,
+        "upper_bound": figure.high,
+    }
+
+
+def _land(
+    warehouse: Warehouse, bundle_id: str, metrics: Sequence[Row], importances: Sequence[Row]
+) -> None:
     with warehouse.bulk() as writer:
         known = writer.read(
             "select 1 from predictions.metrics where bundle_id = $1 limit 1", [bundle_id]
         )
         if known.num_rows:
             return
-        writer.append(
-            "predictions",
-            "metrics",
-            pa.table(
-                {
-                    "bundle_id": [bundle_id] * len(rows),
-                    "prediction": [prediction] * len(rows),
-                    "recipe": [row[0] for row in rows],
-                    "role": [row[1] for row in rows],
-                    "origin_date": pa.array([row[2] for row in rows]).cast(pa.date32()),
-                    "metric": [row[3] for row in rows],
-                    "value": pa.array([row[4] for row in rows], pa.float64()),
-                    "lower_bound": pa.array([row[5] for row in rows], pa.float64()),
-                    "upper_bound": pa.array([row[6] for row in rows], pa.float64()),
-                    "measured_at": pa.array([now] * len(rows), pa.timestamp("us")),
-                }
-            ),
-        )
-        writer.append(
-            "predictions",
-            "importances",
-            pa.table(
-                {
-                    "bundle_id": [bundle_id] * len(importances),
-                    "prediction": [prediction] * len(importances),
-                    "feature": pa.array(importances["feature"].tolist(), pa.string()),
-                    "theme": pa.array(importances["theme"].tolist(), pa.string()),
-                    "importance": pa.array(importances["importance"].tolist(), pa.float64()),
-                }
-            ),
-        )
+        writer.append("predictions", "metrics", pa.Table.from_pylist(list(metrics)))
+        writer.append("predictions", "importances", pa.Table.from_pylist(list(importances)))
 
 
 def _metric_rows(line: Measured) -> Iterator[Row]:
-    role = f"{line.role}_{line.form}"
-    name = line.recipe
     for metric, value in asdict(line.measurement).items():
         if isinstance(value, dict) and "low" in value:
-            yield name, role, line.test_date, metric, value["value"], value["low"], value["high"]
+            yield _row(line, metric, value["value"], value["low"], value["high"])
         elif isinstance(value, dict):
             for part, figure in value.items():
-                yield name, role, line.test_date, f"{metric}_{part}", figure, None, None
+                yield _row(line, f"{metric}_{part}", figure)
         elif value is not None:
-            yield name, role, line.test_date, metric, float(value), None, None
+            yield _row(line, metric, float(value))
     for baseline, gains in line.gains.items():
         for metric, gain in gains.items():
-            yield (
-                name,
-                role,
-                line.test_date,
-                f"{metric}_gain_over_{baseline}",
-                gain.value,
-                gain.low,
-                gain.high,
-            )
+            yield _row(line, f"{metric}_gain_over_{baseline}", gain.value, gain.low, gain.high)
+
+
+def _row(
+    line: Measured,
+    metric: str,
+    value: float,
+    lower_bound: float | None = None,
+    upper_bound: float | None = None,
+) -> Row:
+    return {
+        "recipe": line.recipe,
+        "role": f"{line.role}_{line.form}",
+        "origin_date": date.fromisoformat(line.test_date),
+        "metric": metric,
+        "value": value,
+        "lower_bound": lower_bound,
+        "upper_bound": upper_bound,
+    }

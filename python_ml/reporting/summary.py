@@ -10,6 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from python_ml.predictions import get_prediction
+from python_ml.predictions.base import PairPrediction
 from python_ml.warehouse.postgres import Warehouse
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 _METRICS = ("log_loss", "calibration_error", "calibration_perfect_p95", "calibration_slope", "auc")
 _HEADINGS = ("log loss", "cal. error", "(perfect ≤)", "cal. slope", "AUC")
+_PAIR_METRICS = (
+    "ndcg_at_10", "recall_at_10", "log_loss", "calibration_error", "calibration_perfect_p95", "auc",
+)  # fmt: skip
+_PAIR_HEADINGS = ("NDCG@10", "recall@10", "log loss", "cal. error", "(perfect ≤)", "AUC")
 _GAINS = ("log_loss", "auc")
 _GAIN = "_gain_over_"
 
@@ -37,17 +43,61 @@ def describe_run(
                     f"{outcome.prediction}: {outcome.rows:,} rows published, recipe "
                     f"{outcome.recipe}, {outcome.horizon_days} days ahead"
                 ),
-                *describe_metrics(warehouse, outcome.bundle_id, outcome.recipe),
+                *_tables(warehouse, outcome.prediction, outcome.bundle_id, outcome.recipe),
             ]
     return parts
 
 
-def describe_metrics(warehouse: Warehouse, bundle_id: str, chosen: str) -> list[RenderableType]:
-    """Describe how good a bundle is: every recipe, then the gains over each baseline."""
-    return [
-        metrics_table(warehouse, bundle_id, chosen),
-        gains_table(warehouse, bundle_id, chosen),
-    ]
+def _tables(warehouse: Warehouse, prediction: str, bundle_id: str, recipe: str) -> list[Table]:
+    if not isinstance(get_prediction(prediction), PairPrediction):
+        return [
+            metrics_table(warehouse, bundle_id, recipe),
+            gains_table(warehouse, bundle_id, recipe),
+        ]
+    chosen = dict(part.split(": ", 1) for part in recipe.split(", "))
+    return [ranking_table(warehouse, bundle_id, level, name) for level, name in chosen.items()]
+
+
+def ranking_table(warehouse: Warehouse, bundle_id: str, level: str, chosen: str) -> Table:
+    """Every recipe of one level on the test date, the best ranking first."""
+    found = warehouse.read(
+        "select recipe, origin_date, metric, value, lower_bound, upper_bound "
+        "from predictions.metrics where bundle_id = $1 and role = $2",
+        [bundle_id, f"{level}_test_as_published"],
+    ).to_pylist()
+    recall = {
+        row["metric"].removeprefix("candidate_recall_at_"): row["value"]
+        for row in found
+        if row["recipe"] == "candidates"
+    }
+    by_recipe: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in found:
+        if row["recipe"] != "candidates":
+            by_recipe.setdefault(row["recipe"], {})[row["metric"]] = row
+    dates = {row["origin_date"] for row in found}
+    tested = min(dates).isoformat() if dates else "no date"
+    table = Table(
+        title=f"{level}, out of time, test date {tested} (95 % intervals)", title_justify="left"
+    )
+    table.add_column("recipe", no_wrap=True)
+    for heading in _PAIR_HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    order = sorted(by_recipe, key=lambda name: -_value(by_recipe[name].get("ndcg_at_10")))
+    for name in order:
+        cells = [_cell(by_recipe[name].get(metric)) for metric in _PAIR_METRICS]
+        is_chosen = name == chosen
+        label = f"{name} (published)" if is_chosen else name
+        table.add_row(label, *cells, style="bold" if is_chosen else None)
+    kept = sorted(recall, key=int)
+    table.caption = "candidates hold, of what was then bought: " + ", ".join(
+        f"{recall[n]:.1%} of {n}" for n in kept
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _value(row: dict[str, Any] | None) -> float:
+    return float(row["value"]) if row and row["value"] is not None else -1.0
 
 
 def gains_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:

@@ -129,28 +129,39 @@ class Bundle:
 
         LightGBM scores columns in the wrong order without a word; so order is by name, here.
         """
-        names = [column.name for column in self.columns]
-        missing = [name for name in names if name not in features.columns]
-        extra = [str(name) for name in features.columns if name not in names]
-        retyped = [
-            f"{column.name} (trained as {column.kind})"
-            for column in self.columns
-            if column.name in features.columns and not _fits(column, features[column.name])
-        ]
-        faults = [
-            f"{what}: {', '.join(which)}"
-            for what, which in (("missing", missing), ("extra", extra), ("retyped", retyped))
-            if which
-        ]
-        if faults:
-            raise BundleError(
-                f"The features do not fit the model. {'; '.join(faults).capitalize()}.",
-                "Train again on the features as they are now, then score.",
-            )
-        return pd.DataFrame(
-            {column.name: _known(column, features[column.name]) for column in self.columns},
-            index=features.index,
+        return checked_columns(self.columns, features)
+
+
+def checked_columns(columns: Sequence[FeatureColumn], features: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns in the order of training, unseen categories as missing.
+
+    Raises
+    ------
+    BundleError
+        Naming each column that is missing, extra or of another type.
+    """
+    names = [column.name for column in columns]
+    missing = [name for name in names if name not in features.columns]
+    extra = [str(name) for name in features.columns if name not in names]
+    retyped = [
+        f"{column.name} (trained as {column.kind})"
+        for column in columns
+        if column.name in features.columns and not _fits(column, features[column.name])
+    ]
+    faults = [
+        f"{what}: {', '.join(which)}"
+        for what, which in (("missing", missing), ("extra", extra), ("retyped", retyped))
+        if which
+    ]
+    if faults:
+        raise BundleError(
+            f"The features do not fit the model. {'; '.join(faults).capitalize()}.",
+            "Train again on the features as they are now, then score.",
         )
+    return pd.DataFrame(
+        {column.name: _known(column, features[column.name]) for column in columns},
+        index=features.index,
+    )
 
 
 def _known(column: FeatureColumn, values: pd.Series[Any]) -> pd.Series[Any]:
@@ -203,8 +214,14 @@ def save_bundle(result: TrainingResult, folder: Path, *, feature_hash: str) -> s
     feature_hash
         Of the feature model as dbt knows it (design rule 4).
     """
-    files = _model_files(result.published)
-    manifest = _describe(result, feature_hash)
+    return write_bundle_files(
+        folder, _describe(result, feature_hash), _model_files(result.published)
+    )
+
+
+def write_bundle_files(folder: Path, manifest: dict[str, Any], files: Mapping[str, bytes]) -> str:
+    """Write files and their digests, the manifest last, and return the bundle's id."""
+    manifest["format"] = FORMAT
     manifest["files"] = {name: _digest(content) for name, content in sorted(files.items())}
     manifest["bundle_id"] = _bundle_id(manifest)
     for name, content in files.items():
@@ -236,9 +253,7 @@ def _model_files(published: Published) -> dict[str, bytes]:
 def _describe(result: TrainingResult, feature_hash: str) -> dict[str, Any]:
     columns = describe_columns(result.features, result.categorical)
     return {
-        "format": FORMAT,
         "prediction": result.spec.name,
-        "entity_column": result.spec.entity_column,
         "recipe": result.chosen,
         "chosen_on": result.chosen_on,
         "horizon_days": result.spec.horizon_days,
@@ -255,14 +270,18 @@ def _describe(result: TrainingResult, feature_hash: str) -> dict[str, Any]:
         "metrics": [_metrics(line) for line in result.measured if line.form == AS_PUBLISHED],
         "importances": result.importances.to_dict(orient="records"),
         "window": asdict(result.window),
-        "versions": {name: _version(name) for name in LIBRARIES}
-        | {"python": platform.python_version()},
+        "versions": library_versions(),
     }
 
 
 def _metrics(line: Measured) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(json.dumps(asdict(line)), parse_constant=lambda _: None)
     return content
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what models are made with."""
+    return {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()}
 
 
 def _version(library: str) -> str:
@@ -291,8 +310,7 @@ def load_bundle(folder: Path) -> Bundle:
     BundleError
         Naming the file that is missing, changed or not understood.
     """
-    manifest = _read_manifest(folder)
-    files = {name: _read(folder, name, digest) for name, digest in manifest["files"].items()}
+    manifest, files = read_bundle_files(folder)
     try:
         return Bundle(
             bundle_id=str(manifest["bundle_id"]),
@@ -307,6 +325,20 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleError(
             f"The bundle in {folder} lacks something this version needs: {error}.", "Train again."
         ) from error
+
+
+def read_bundle_files(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the manifest and every file, each checked against its digest.
+
+    Raises
+    ------
+    BundleError
+        Naming the file that is missing or changed.
+    """
+    manifest = _read_manifest(folder)
+    return manifest, {
+        name: _read(folder, name, digest) for name, digest in manifest["files"].items()
+    }
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -348,9 +380,9 @@ def _read_published(files: Mapping[str, bytes]) -> Published:
             for name, text in files.items()
             if name.startswith(LEVEL_FOLDER)
         }
-        level_model = _model_class(content["level_recipe"]).from_files(own)
+        level_model = model_class(content["level_recipe"]).from_files(own)
     return Published(
-        model=_model_class(content["recipe"]).from_files(files),
+        model=model_class(content["recipe"]).from_files(files),
         calibrator=calibrator_from_dict(content["calibrator"]),
         level=LevelPolicy(content["level"]["kind"], float(content["level"]["weight"])),
         label_shift=float(content["label_shift"]),
@@ -359,7 +391,8 @@ def _read_published(files: Mapping[str, bytes]) -> Published:
     )
 
 
-def _model_class(recipe: str) -> type[FittedModel]:
+def model_class(recipe: str) -> type[FittedModel]:
+    """Return the class that reads a recipe's files."""
     try:
         return MODELS[recipe]
     except KeyError:

@@ -39,7 +39,7 @@ def read_training_frame(
     """
     columns = ", ".join(f"features.{name}" for name in catalogue.names)
     keys = " and ".join(f"features.{key} = labels.{key}" for key in catalogue.keys)
-    entity = prediction.entity_column
+    group = prediction.group_column
     known = "labels.horizon_days = $1 and labels.label_known_at <= $2"
     sample = ""
     if most_rows is not None:
@@ -47,19 +47,19 @@ def read_training_frame(
             f"select count(*) from {prediction.labels_table} as labels where {known}",  # noqa: S608
             [horizon_days, as_of],
         )
-        sample = _sample(f"labels.{entity}", counted.column(0)[0].as_py(), most_rows)
+        sample = _sample(f"features.{group}", counted.column(0)[0].as_py(), most_rows)
     table = warehouse.read(
-        f"select features.{entity}, features.as_of_date, labels.label, labels.label_known_at, "  # noqa: S608
+        f"select features.{group}, features.as_of_date, labels.label, labels.label_known_at, "  # noqa: S608
         f"{columns} from {prediction.features_table} as features "
         f"inner join {prediction.labels_table} as labels on {keys} "
         f"where {known} {sample} "
-        f'order by features.as_of_date, features.{entity} collate "C"',
+        f"order by features.as_of_date, {_in_order(prediction, 'features.')}",
         [horizon_days, as_of],
     )
     return TrainingFrame(
         features=to_features(table, catalogue),
         categorical=catalogue.categorical,
-        entity=table.column(entity).to_numpy(zero_copy_only=False),
+        entity=table.column(group).to_numpy(zero_copy_only=False),
         as_of=_days(table, "as_of_date"),
         label=table.column("label").to_numpy(zero_copy_only=False).astype(np.float64),
         label_known_at=_days(table, "label_known_at"),
@@ -70,25 +70,25 @@ def read_training_frame(
 
 def read_features(
     warehouse: Warehouse, prediction: Prediction, catalogue: FeatureCatalogue, as_of: date
-) -> tuple[pa.ChunkedArray, pd.DataFrame]:
-    """Read the features of one as-of date: entities and their features, sorted by entity.
+) -> tuple[pa.Table, pd.DataFrame]:
+    """Read the features of one as-of date: keys and features, sorted by the keys.
 
     Raises
     ------
     InputError
         When the date was never built; an empty shop gives no rows and no error.
     """
-    entity = prediction.entity_column
+    keys = list(prediction.entity_columns)
     table = warehouse.read(
-        f"select {entity}, {', '.join(catalogue.names)} from {prediction.features_table} "  # noqa: S608
-        f'where as_of_date = $1 order by {entity} collate "C"',
+        f"select {', '.join(keys + catalogue.names)} from {prediction.features_table} "  # noqa: S608
+        f"where as_of_date = $1 order by {_in_order(prediction)}",
         [as_of],
     )
     if table.num_rows == 0 and not _was_built(warehouse, prediction, as_of):
         raise InputError(
             f"The features of {as_of} were not built.", f"Run `smartretail build --as-of {as_of}`."
         )
-    return table.column(entity), to_features(table, catalogue)
+    return table.select(keys), to_features(table, catalogue)
 
 
 def to_features(table: pa.Table, catalogue: FeatureCatalogue) -> pd.DataFrame:
@@ -112,6 +112,12 @@ def _sample(entity: str, rows: int, most_rows: int) -> str:
         return ""
     # md5 is the same on every engine; four hex digits cut to 1 in 65,536
     return f"and substr(md5({entity}), 1, 4) < '{int(65536 * most_rows / rows):04x}'"
+
+
+def _in_order(prediction: Prediction, prefix: str = "") -> str:
+    """Group first, then the rest of the key: the same rows in the same order on every engine."""
+    columns = dict.fromkeys((prediction.group_column, *prediction.entity_columns))
+    return ", ".join(f'{prefix}{name} collate "C"' for name in columns)
 
 
 def _was_built(warehouse: Warehouse, prediction: Prediction, as_of: date) -> bool:

@@ -22,8 +22,6 @@ class PredictionSpec:
     ----------
     name
         As in ``feat_<name>``.
-    entity_column
-        The key beside ``as_of_date``.
     horizon_days
         Length of the window that the label looks at.
     recipes
@@ -50,7 +48,6 @@ class PredictionSpec:
     """
 
     name: str
-    entity_column: str
     horizon_days: int
     recipes: tuple[Recipe, ...]
     baselines: tuple[str, ...] = ()

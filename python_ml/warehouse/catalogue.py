@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from python_ml.errors import BuildError
-from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.postgres import Warehouse, columns_of
 
 _NAMED_AT_LOAD = re.compile(r"attribute_(line|product|customer)_(.+?)(_age_days)?$")
 _TEXT = {"text", "character varying"}
@@ -115,12 +115,8 @@ def built_catalogue(warehouse: Warehouse, target_dir: Path, prediction: str) -> 
     """
     catalogue = read_catalogue(target_dir, prediction)
     with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select column_name, data_type from information_schema.columns "
-            "where table_schema = 'features' and table_name = %s order by ordinal_position",
-            (catalogue.model,),
-        ).fetchall()
-    return with_attributes(catalogue, {str(name): str(type_) for name, type_ in rows})
+        built = columns_of(connection, "features", catalogue.model)
+    return with_attributes(catalogue, built)
 
 
 def with_attributes(catalogue: FeatureCatalogue, built: dict[str, str]) -> FeatureCatalogue:
@@ -167,20 +163,30 @@ def _attribute(model: str, name: str, type_: str) -> Feature:
     return Feature(name, "categorical" if type_ in _TEXT else "feature", description)
 
 
+def lineage_hashes(warehouse: Warehouse) -> dict[str, str]:
+    """The lineage hash with which each feature and label model was last built."""
+    if not warehouse.relation_exists("predictions", "feature_builds"):
+        return {}
+    with warehouse.connect() as connection:
+        rows = connection.execute(
+            "select distinct on (model_name) model_name, feature_hash "
+            "from predictions.feature_builds where schema_name in ('features', 'labels') "
+            "order by model_name, built_at desc"
+        ).fetchall()
+    return {str(name): str(hash_) for name, hash_ in rows}
+
+
 def feature_hash(warehouse: Warehouse, prediction: str) -> str:
-    """The lineage hash with which the feature table was last built.
+    """The lineage hash with which the features of a prediction were last built.
 
     Raises
     ------
     BuildError
-        When it was not built yet.
+        When they were not built yet.
     """
-    with warehouse.connect() as connection:
-        row = connection.execute(
-            "select feature_hash from predictions.feature_builds "
-            "where schema_name = 'features' and model_name = %s order by built_at desc limit 1",
-            (f"feat_{prediction}",),
-        ).fetchone()
-    if row is None:
+    built = lineage_hashes(warehouse)
+    model = f"feat_{prediction}"
+    if model not in built:
         raise BuildError("The features were not built yet.", "Run `smartretail build` first.")
-    return str(row[0])
+    of_customers = built.get(f"{model}_customers")
+    return built[model] if of_customers is None else f"{built[model]}+{of_customers}"

@@ -6,10 +6,12 @@ within, so each runs as a child of its own with the home's target and log folder
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -53,8 +55,14 @@ def dbt_environment(
         "SMARTRETAIL_DBT_TARGET": target,
         "SMARTRETAIL_SHOP_SOURCE": staging,
         "SMARTRETAIL_MACROS_HASH": macros_hash(),
+        "SMARTRETAIL_WAREHOUSE_SCHEMA": warehouse.layout.schema or "",
         "SMARTRETAIL_THREADS": str(settings.threads),
     }
+
+
+def dev_schema() -> str:
+    """The schema that dbt typed by hand builds into: one for each user of the machine."""
+    return "dev_" + re.sub(r"[^a-z0-9]+", "_", getpass.getuser().lower())
 
 
 def macros_hash(project_dir: Path = PROJECT_DIR) -> str:

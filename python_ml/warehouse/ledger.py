@@ -10,21 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-import psycopg
+import pyarrow as pa
 
 from python_ml.errors import BusyError, InputError
-from python_ml.warehouse.postgres import PUBLISH_LOCK, Warehouse
+from python_ml.warehouse.postgres import PUBLISH_LOCK, BulkWriter, Connection, Warehouse
 
 Event = Literal["scored", "checking", "checked", "published", "refused", "skipped", "rolled_back"]
+
+_EVENT_COLUMNS = "event_number, run_id, prediction, event, happened_at, detail"
+_NEXT_EVENT = "(select coalesce(max(event_number), 0) + 1 from predictions.run_events)"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a prediction: scores for one as-of date and horizon from one bundle."""
+    """One run of a prediction, as ``predictions.runs`` keeps it: scores for one as-of date."""
 
     run_id: str
     prediction: str
@@ -57,31 +60,28 @@ class RunSummary:
 class Writer:
     """The one process that may change a home's tables and publish; see :func:`write_lock`."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def record(self, run_id: str | None, prediction: str, event: Event, detail: str = "") -> None:
-        """Add one event."""
-        self.record_all([(run_id, prediction, event, detail)])
-
-    def record_all(self, events: Sequence[tuple[str | None, str, Event, str]]) -> None:
-        """Add several events in one transaction: all of them are seen at once.
+    def record(
+        self, runs: Sequence[tuple[str | None, str]], event: Event, detail: str = ""
+    ) -> None:
+        """Add an event of several runs in one transaction: all of them are seen at once.
 
         The connection is the one that holds the lock: a process that lost it cannot publish.
+
+        Parameters
+        ----------
+        runs
+            Id (none for a prediction that was skipped) and prediction of each.
         """
         with self._connection.transaction():
-            for run_id, prediction, event, detail in events:
+            for run_id, prediction in runs:
                 self._connection.execute(
-                    "insert into predictions.run_events "
-                    "(event_number, run_id, prediction, event, happened_at, detail) "
-                    "select coalesce(max(event_number), 0) + 1, %s, %s, %s, %s, %s "
-                    "from predictions.run_events",
+                    f"insert into predictions.run_events ({_EVENT_COLUMNS}) "  # noqa: S608 - ours
+                    f"values ({_NEXT_EVENT}, %s, %s, %s, %s, %s)",
                     (run_id, prediction, event, utc_now(), detail),
                 )
-
-    def publish(self, runs: Sequence[tuple[str, str]]) -> None:
-        """Bring runs into force together; ``runs`` holds (run id, prediction)."""
-        self.record_all([(run_id, prediction, "published", "") for run_id, prediction in runs])
 
 
 @contextmanager
@@ -107,13 +107,24 @@ def write_lock(warehouse: Warehouse, wait_seconds: float) -> Iterator[Writer]:
         yield Writer(connection)
 
 
-def run_exists(warehouse: Warehouse, run_id: str) -> bool:
-    """Whether a run's scores are there."""
+def land_run(writer: BulkWriter, run: Run) -> None:
+    """Add a run and its first event, in the transaction that lands its scores."""
+    now = utc_now()
+    writer.append("predictions", "runs", pa.Table.from_pylist([asdict(run) | {"created_at": now}]))
+    writer.execute(
+        f"insert into predictions.run_events ({_EVENT_COLUMNS}) "  # noqa: S608 - ours
+        f"values ({_NEXT_EVENT}, $1, $2, 'scored', $3, $4)",
+        [run.run_id, run.prediction, now, f"{run.row_count} rows"],
+    )
+
+
+def run_rows(warehouse: Warehouse, run_id: str) -> int | None:
+    """How many rows a run has; None where there is no such run."""
     with warehouse.connect() as connection:
         found = connection.execute(
-            "select 1 from predictions.runs where run_id = %s", (run_id,)
+            "select row_count from predictions.runs where run_id = %s", (run_id,)
         ).fetchone()
-    return found is not None
+    return None if found is None else int(found[0])
 
 
 def in_force(warehouse: Warehouse) -> dict[str, str]:
@@ -132,12 +143,32 @@ def list_runs(
     warehouse: Warehouse, prediction: str | None = None, most: int = 20
 ) -> list[RunSummary]:
     """The newest runs, newest first."""
+    return _summaries(
+        warehouse,
+        "%(prediction)s::text is null or runs.prediction = %(prediction)s",
+        {"prediction": prediction, "most": most},
+    )
+
+
+def runs_in_force(warehouse: Warehouse) -> list[RunSummary]:
+    """The runs in force, by the name of their prediction."""
+    runs = _summaries(
+        warehouse,
+        "runs.run_id = any(%(run_ids)s)",
+        {"run_ids": list(in_force(warehouse).values()), "most": None},
+    )
+    return sorted(runs, key=lambda run: run.prediction)
+
+
+def _summaries(
+    warehouse: Warehouse, condition: str, parameters: dict[str, Any]
+) -> list[RunSummary]:
     if not warehouse.relation_exists("predictions", "runs"):
         return []
     current = in_force(warehouse)
     with warehouse.connect() as connection:
         rows = connection.execute(
-            """
+            f"""
             select runs.run_id, runs.prediction, runs.as_of_date, runs.horizon_days, runs.recipe,
                 runs.bundle_id, runs.row_count, runs.created_at,
                 (
@@ -145,11 +176,11 @@ def list_runs(
                     where events.run_id = runs.run_id order by event_number desc limit 1
                 )
             from predictions.runs
-            where %(prediction)s::text is null or runs.prediction = %(prediction)s
+            where {condition}
             order by runs.created_at desc, runs.prediction
             limit %(most)s
-            """,
-            {"prediction": prediction, "most": most},
+            """.encode(),  # noqa: S608 - conditions of this module
+            parameters,
         ).fetchall()
     return [
         RunSummary(*row[:8], row[8] or "", current.get(row[1]) == row[0])  # type: ignore[call-arg]
@@ -175,7 +206,7 @@ def roll_back(warehouse: Warehouse, writer: Writer, prediction: str, run_id: str
         raise InputError(
             f"{run_id} is no published run of {prediction}.", "List them with `smartretail runs`."
         )
-    writer.record(run_id, prediction, "rolled_back", "rolled back by hand")
+    writer.record([(run_id, prediction)], "rolled_back", "rolled back by hand")
 
 
 def utc_now() -> datetime:
@@ -183,6 +214,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _try_lock(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+def _try_lock(connection: Connection) -> bool:
     row = connection.execute("select pg_try_advisory_lock(%s)", (PUBLISH_LOCK,)).fetchone()
     return bool(row and row[0])

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 import pyarrow as pa
+from psycopg import sql
 
 from python_ml.errors import WarehouseError
+from python_ml.warehouse.layout import Layout
+
+Connection = psycopg.Connection[tuple[Any, ...]]
 
 PUBLISH_LOCK = 7_236_012_026
 """Key of the advisory lock that keeps writers of one shop apart."""
@@ -24,8 +28,9 @@ PUBLISH_LOCK = 7_236_012_026
 class BulkWriter:
     """One transaction of bulk writes; see :meth:`Warehouse.bulk`."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, layout: Layout | None = None) -> None:
         self._connection = connection
+        self._layout = layout or Layout()
 
     def append(self, schema: str, table: str, rows: pa.Table | pa.RecordBatchReader) -> int:
         """Append rows to an existing table and return how many.
@@ -63,6 +68,8 @@ class BulkWriter:
         WarehouseError
             When the columns are not exactly those of the table.
         """
+        if schema is not None:
+            schema, table = self._layout.place(schema, table)
         name = identifier(table) if schema is None else f"{identifier(schema)}.{identifier(table)}"
         target = self.read(f"select * from {name} limit 0").schema  # noqa: S608 - quoted
         unknown = sorted(set(columns) - set(target.names))
@@ -86,16 +93,25 @@ class BulkWriter:
             raise
         return converted.rows
 
+    def columns(self, schema: str, table: str) -> list[str]:
+        """Names of a table's columns; none when there is no such table."""
+        found = self.read(
+            "select attname::text as name from pg_attribute "
+            "where attrelid = to_regclass($1) and attnum > 0 and not attisdropped",
+            [".".join(map(identifier, self._layout.place(schema, table)))],
+        )
+        return [str(name) for name in found.column("name").to_pylist()]
+
     def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> int:
         """Run one statement with ``$1``-style parameters; return the rows it touched."""
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+            cursor.execute(self._layout.placed(statement), parameters)
             return int(cursor.rowcount)
 
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read inside the transaction."""
         with self._connection.cursor() as cursor:
-            cursor.execute(query, parameters)
+            cursor.execute(self._layout.placed(query), parameters)
             return cursor.fetch_arrow_table()
 
     def value(self, query: str, parameters: Sequence[Any] | None = None) -> Any:
@@ -122,6 +138,65 @@ class _Converted:
             raise
 
 
+class _PlacedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection whose statements find the project's tables where they stand."""
+
+    layout = Layout()
+
+
+class _PlacedCursor(psycopg.Cursor[tuple[Any, ...]]):
+    """The cursor of such a connection."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        layout = layout_of(self.connection)
+        if layout.schema is not None:
+            text = query.decode() if isinstance(query, bytes) else query
+            text = text.as_string(self) if isinstance(text, sql.Composable) else text
+            query = layout.placed(text).encode()
+        return super().execute(query, params, **options)
+
+
+def layout_of(connection: psycopg.Connection[Any]) -> Layout:
+    """Where the project's tables stand for a connection of the warehouse."""
+    return connection.layout if isinstance(connection, _PlacedConnection) else Layout()
+
+
+def create_schema(connection: psycopg.Connection[Any], layer: str) -> None:
+    """Create the schema of a layer where it is missing.
+
+    ``if not exists`` would ask for the right to create schemas even where it is there.
+    """
+    schema, _ = layout_of(connection).place(layer, "")
+    found = connection.execute("select to_regnamespace(%s)", (identifier(schema),)).fetchone()
+    if found is None or found[0] is None:
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+
+
+class Snapshot:
+    """One moment of the database, read as often as needed; see :meth:`Warehouse.snapshot`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
+        """Read the result of one query as Arrow."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def read_batches(self, query: str) -> Iterator[pa.RecordBatchReader]:
+        """Read the result of one query batch by batch, in bounded memory."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            yield cursor.fetch_record_batch()
+
+    def may_read(self, relation: str) -> bool:
+        """Whether this role may read all of a table or view."""
+        allowed = self.read("select has_table_privilege($1, 'select')", [relation])
+        return bool(allowed.column(0)[0].as_py())
+
+
 class Warehouse:
     """The shop's database.
 
@@ -129,10 +204,13 @@ class Warehouse:
     ----------
     url
         ``postgresql://user:password@host:port/database``. Kept out of ``repr`` and of errors.
+    layout
+        Where the project's tables stand in it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, layout: Layout | None = None) -> None:
         self._url = url
+        self.layout = layout or Layout()
 
     def __repr__(self) -> str:
         parts = urlsplit(self._url)
@@ -159,7 +237,7 @@ class Warehouse:
         return variables
 
     @contextmanager
-    def connect(self, autocommit: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    def connect(self, autocommit: bool = False) -> Iterator[Connection]:
         """Open a connection for small statements; commits at the end, rolls back on an error.
 
         Raises
@@ -168,7 +246,13 @@ class Warehouse:
             When the server does not answer.
         """
         try:
-            connection = psycopg.connect(self._url, autocommit=autocommit, connect_timeout=10)
+            connection = _PlacedConnection.connect(
+                self._url,
+                autocommit=autocommit,
+                connect_timeout=10,
+                cursor_factory=_PlacedCursor,
+            )
+            connection.layout = self.layout
         except psycopg.OperationalError as error:
             raise WarehouseError(
                 f"Cannot connect to {self!r}: {_first_line(error)}",
@@ -185,7 +269,7 @@ class Warehouse:
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read the result of one query as Arrow; parameters are ``$1``, ``$2`` ..."""
         with self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(query, parameters)
+            cursor.execute(self.layout.placed(query), parameters)
             return cursor.fetch_arrow_table()
 
     @contextmanager
@@ -194,15 +278,23 @@ class Warehouse:
     ) -> Iterator[pa.RecordBatchReader]:
         """Read the result of one query batch by batch, in bounded memory."""
         with self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(query, parameters)
+            cursor.execute(self.layout.placed(query), parameters)
             yield cursor.fetch_record_batch()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Read several tables as they are at one moment, whatever others write meanwhile."""
+        with self._adbc() as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("set transaction isolation level repeatable read, read only")
+            yield Snapshot(connection)
 
     @contextmanager
     def bulk(self) -> Iterator[BulkWriter]:
         """Write in one transaction: all of it is there at the end, or none of it."""
         with self._adbc() as connection:
             try:
-                yield BulkWriter(connection)
+                yield BulkWriter(connection, self.layout)
             except BaseException:
                 with suppress(adbc_driver_manager.OperationalError):  # lost: it rolls back itself
                     connection.rollback()
@@ -213,7 +305,8 @@ class Warehouse:
         """Whether a table or view is there."""
         with self.connect() as connection:
             found = connection.execute(
-                "select to_regclass(%s)", (f"{identifier(schema)}.{identifier(name)}",)
+                "select to_regclass(%s)",
+                (".".join(map(identifier, self.layout.place(schema, name))),),
             ).fetchone()
         return found is not None and found[0] is not None
 
@@ -238,6 +331,16 @@ class Warehouse:
             "Nothing of this step was kept. Look at the server with `smartretail db status`, "
             "then do it again.",
         )
+
+
+def columns_of(connection: Connection, schema: str, table: str) -> dict[str, str]:
+    """Columns of a table in their order, with their types; none where there is no such table."""
+    rows = connection.execute(
+        "select column_name::text, data_type::text from information_schema.columns "
+        "where table_schema = %s and table_name = %s order by ordinal_position",
+        layout_of(connection).place(schema, table),
+    ).fetchall()
+    return {str(name): str(type_) for name, type_ in rows}
 
 
 def identifier(name: str) -> str:

@@ -21,9 +21,9 @@ from tests.time_rules.builds import Tables, build, difference, rows_until
 from tests.time_rules.shops import CUT, side_by_side, tellings
 
 TIME_RULES = "dbt_project/macros/time_rules.sql"
-VERSIONS = "dbt_project/macros/attribute_versions.sql"
+CUSTOMERS = "models_sql/staging/order_lines/stg_order_lines__customers.sql"
 LINES = "models_sql/intermediate/int_order_lines.sql"
-VARIETY = "models_sql/intermediate/int_customer_variety.sql"
+ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
 ORDER_HABIT = "models_sql/features/feat_order_habit.sql"
 
@@ -96,9 +96,9 @@ MUTANTS = (
     ),
     Mutant(
         "attributes count before they happen",
-        VERSIONS,
-        "cast(greatest(known_at, ordered_at) as date) as known_on",
-        "cast(known_at as date) as known_on",
+        CUSTOMERS,
+        "greatest(known_at, ordered_at) as known_at",
+        "known_at",
     ),
     Mutant(
         "the time of recording is ignored",
@@ -108,7 +108,7 @@ MUTANTS = (
     ),
     Mutant(
         "a product counts before it is bought",
-        VARIETY,
+        ITEMS,
         "greatest(known_on, ordered_on) as known_on",
         "known_on",
     ),
@@ -158,8 +158,11 @@ def noticed(tables: Tables) -> list[str]:
 
 
 def _part(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    part = table[table["customer_id"].str.startswith(f"{name}:")].copy()
-    part["customer_id"] = part["customer_id"].str.removeprefix(f"{name}:")
+    """The rows of one telling, its prefix taken off every id and key."""
+    names = [column for column in table.columns if column.endswith(("_id", "_key"))]
+    part = table[table[names[0]].str.startswith(f"{name}:")].copy()
+    for column in names:
+        part[column] = part[column].str.replace(f"{name}:", "")
     return part
 
 

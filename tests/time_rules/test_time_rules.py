@@ -8,12 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from python_ml.pipeline import Pipeline
-from tests.time_rules.builds import Tables, build, difference, rows_until
+from python_ml.predictions import all_predictions
+from python_ml.predictions.base import PairPrediction
+from tests.time_rules.builds import (
+    Tables,
+    build,
+    difference,
+    first_stage_scores,
+    rows_until,
+)
 from tests.time_rules.shops import CUT, tellings
+
+SCORES: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+"""First-stage scores at the cut, by telling, prediction and model."""
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +33,15 @@ def built(
     time_rules_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Tables]]:
     folder: Path = tmp_path_factory.mktemp("tellings")
-    yield {
-        name: build(time_rules_pipeline, shop, folder) for name, shop in tellings(folder).items()
-    }
+    found: dict[str, Tables] = {}
+    for name, shop in tellings(folder).items():
+        found[name] = build(time_rules_pipeline, shop, folder)
+        SCORES[name] = {
+            prediction.name: first_stage_scores(time_rules_pipeline, prediction, CUT.date())
+            for prediction in all_predictions().values()
+            if isinstance(prediction, PairPrediction)
+        }
+    yield found
 
 
 def test_there_is_something_to_compare(built: dict[str, Tables]) -> None:
@@ -47,3 +65,18 @@ def test_another_future_gives_the_same_rows_up_to_the_cut(built: dict[str, Table
         everything = rows_until(built["all"][model], CUT)
         noisy = rows_until(built["noise"][model], CUT)
         assert difference(everything, noisy) is None, model
+
+
+@pytest.mark.parametrize("other", ["cut", "noise"])
+def test_first_stage_scores_at_the_cut_do_not_know_the_future(
+    built: dict[str, Tables], other: str
+) -> None:
+    assert built
+    for prediction, scores in SCORES["all"].items():
+        for name, values in scores.items():
+            np.testing.assert_allclose(
+                SCORES[other][prediction][name],
+                values,
+                atol=1e-4 if name == "low_rank" else 1e-6,
+                err_msg=f"{prediction} {name}",
+            )

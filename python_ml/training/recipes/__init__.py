@@ -9,10 +9,38 @@ from python_ml.training.recipes.boosted import Boosted, BoostedModel
 from python_ml.training.recipes.frequency import Frequency, FrequencyModel
 from python_ml.training.recipes.log_rfm import LogRfm, LogRfmModel
 from python_ml.training.recipes.logistic import Logistic, LogisticModel
+from python_ml.training.recipes.pair_rules import (
+    Ease,
+    EaseModel,
+    EasePopular,
+    EasePopularModel,
+    ItemToItem,
+    ItemToItemModel,
+    PairLinear,
+    PairLinearModel,
+    Popular,
+    PopularModel,
+)
+from python_ml.training.recipes.ranker import Ranker, RankerModel
 from python_ml.training.recipes.recency import Recency, RecencyModel
 
 RECIPES: dict[str, type[Recipe]] = {
-    recipe.name: recipe for recipe in (Recency, Frequency, LogRfm, BgNbd, Logistic, Boosted, Blend)
+    recipe.name: recipe
+    for recipe in (
+        Recency,
+        Frequency,
+        LogRfm,
+        BgNbd,
+        Logistic,
+        Boosted,
+        Blend,
+        Popular,
+        ItemToItem,
+        Ease,
+        EasePopular,
+        PairLinear,
+        Ranker,
+    )
 }
 MODELS: dict[str, type[FittedModel]] = {
     model.recipe: model
@@ -24,6 +52,12 @@ MODELS: dict[str, type[FittedModel]] = {
         LogisticModel,
         BoostedModel,
         BlendModel,
+        PopularModel,
+        ItemToItemModel,
+        EaseModel,
+        EasePopularModel,
+        PairLinearModel,
+        RankerModel,
     )
 }
 
@@ -33,12 +67,18 @@ __all__ = [
     "BgNbd",
     "Blend",
     "Boosted",
+    "Ease",
+    "EasePopular",
     "FittedModel",
     "Frequency",
     "HistoryColumns",
+    "ItemToItem",
     "LogRfm",
     "Logistic",
     "Minimum",
+    "PairLinear",
+    "Popular",
+    "Ranker",
     "Recency",
     "Recipe",
 ]

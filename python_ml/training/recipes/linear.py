@@ -108,7 +108,12 @@ class LinearModel(FittedModel):
 
     def predict(self, features: pd.DataFrame, horizon_days: int) -> FloatArray:
         """Return the probability of a 1 for each row."""
-        return to_probability(self.intercept + self.design.matrix(features) @ self.coefficients)
+        return to_probability(self.logits(features))
+
+    def logits(self, features: pd.DataFrame) -> FloatArray:
+        """Return the logit of each row."""
+        terms = self.design.matrix(features)
+        return np.asarray(self.intercept + terms @ self.coefficients, dtype=np.float64)
 
     def base_logit(self, horizon_days: int) -> float:
         """Return the logit of a row with every term at its mean."""

@@ -13,7 +13,7 @@ from python_ml.forgetting.register import (
     own_salt,
     read_forgotten,
 )
-from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.postgres import Warehouse, create_schema
 
 FORGOTTEN = Forgotten("salt", frozenset({digest_of("salt", "C 1"), digest_of("salt", "17850")}))
 
@@ -71,6 +71,7 @@ def test_the_register_is_read_inside_the_transaction_of_a_load(
     assert not read_forgotten(warehouse.read, tmp_path)
     salt = own_salt(tmp_path)
     with warehouse.connect() as connection:
+        create_schema(connection, "raw")
         connection.execute(CREATE_REGISTER.encode())
         connection.execute(
             "insert into raw.forgotten values (now(), 3, %s)", (digest_of(salt, "C 1"),)

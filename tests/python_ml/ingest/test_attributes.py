@@ -11,6 +11,7 @@ import pytest
 from python_ml.errors import InputError
 from python_ml.ingest.attributes import AttributeKind
 from python_ml.ingest.load import LoadReport, load
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import Attribute, ColumnMapping
 from python_ml.warehouse.postgres import Warehouse
 
@@ -25,7 +26,9 @@ def load_values(
     folder: Path,
     values: list[Any],
     attribute: str = "customer:mark",
-    **options: Any,
+    *,
+    date_order: str | None = None,
+    same_shop: bool = False,
 ) -> LoadReport:
     """Load a shop with one order line per value of an attribute."""
     column = Attribute.parse(attribute).origin
@@ -43,7 +46,8 @@ def load_values(
     path = folder / f"{start:%Y%m%d}.csv"
     lines.to_csv(path, index=False)
     mapping = ColumnMapping.parse([], [attribute])
-    return load(warehouse, "order_lines", [path], mapping, **options)
+    options = ReadOptions(date_order=date_order)
+    return load(warehouse, "order_lines", [path], mapping, options, same_shop=same_shop)
 
 
 def only(report: LoadReport) -> AttributeKind:

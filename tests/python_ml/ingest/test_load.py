@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from python_ml.errors import InputError, SmartRetailError
 from python_ml.ingest.load import LoadReport, load, prepare, shop_source
+from python_ml.ingest.read import ReadOptions
 from python_ml.ingest.sources import ColumnMapping
 from python_ml.warehouse.postgres import Warehouse
 from tests.python_ml.ingest.shop_files import (
@@ -349,8 +350,8 @@ def test_the_same_file_read_another_way_is_another_file(
     load_rows: Callable[..., LoadReport], warehouse: Warehouse
 ) -> None:
     rows = [line(1, ordered_at="02/03/2024")]
-    load_rows(rows, date_order="dmy")
-    assert load_rows(rows, date_order="mdy").loaded == 1
+    load_rows(rows, options=ReadOptions(date_order="dmy"))
+    assert load_rows(rows, options=ReadOptions(date_order="mdy")).loaded == 1
     times = rows_of(warehouse, "select ordered_at::date from raw.order_lines order by _load_id")
     assert times == [(date(2024, 3, 2),), (date(2024, 2, 3),)]
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from python_ml.errors import InputError
-from python_ml.ingest.read import plan_file, read_file
+from python_ml.ingest.read import ReadOptions, plan_file, read_file
 from python_ml.ingest.records import BadRow
 from python_ml.ingest.sources import ColumnMapping, source_tables
 from tests.python_ml.ingest.shop_files import COLUMNS, Row, csv_text, line, lines, write
@@ -25,7 +25,7 @@ def read(
     path: Path, mapping: ColumnMapping | None = None, **options: Any
 ) -> tuple[list[dict[str, Any]], list[BadRow]]:
     """All good rows and all bad ones; together they are the rows given."""
-    plan = plan_file(path, TABLE, mapping or ColumnMapping(), **options)
+    plan = plan_file(path, TABLE, mapping or ColumnMapping(), ReadOptions(**options))
     good: list[dict[str, Any]] = []
     bad: list[BadRow] = []
     given = 0

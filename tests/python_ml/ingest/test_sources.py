@@ -40,8 +40,8 @@ def test_a_published_data_set_has_columns_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", ["nope", "predictions", "../staging/order_lines", "", "."])
 def test_what_is_no_source_is_refused_with_those_there_are(name: str) -> None:
-    assert source_names() == ["online_retail", "order_lines"]
-    with pytest.raises(InputError, match=r"online_retail, order_lines"):
+    assert source_names() == ["northwind", "online_retail", "order_lines", "own"]
+    with pytest.raises(InputError, match=r"northwind, online_retail, order_lines, own"):
         source_tables(name)
 
 
@@ -62,16 +62,27 @@ def test_a_new_shop_needs_one_folder(tmp_path: Path) -> None:
     [
         (COLUMNS, {}, "has no column 'ordered_at'"),
         (COLUMNS, {"newest_column": "sold_at", "order_column": "x"}, "has no column 'x'"),
+        (COLUMNS, {"newest_column": None, "key": ["x"]}, "has no column 'x'"),
+        (COLUMNS, {"newest_column": None, "key": ["receipt"]}, "receipt is in the key"),
         ([{"name": "a", "data_type": "json"}], {}, "column a has the type 'json'"),
         ([{"name": "a"}], {}, "column a has the type None"),
     ],
 )
 def test_a_yml_that_leaves_something_out_is_refused(
-    tmp_path: Path, columns: list[object], meta: dict[str, str], what: str
+    tmp_path: Path, columns: list[object], meta: dict[str, object], what: str
 ) -> None:
     table = {"name": "receipts", "columns": columns, "config": {"meta": meta}}
     with pytest.raises(InputError, match=what):
         source_tables("till", project_with(tmp_path, table))
+
+
+def test_a_table_with_a_key_may_have_no_time() -> None:
+    by_name = {table.name: table for table in source_tables("northwind")}
+    assert by_name["order_details"].key == ("order_id", "product_id")
+    assert by_name["order_details"].time_column is None
+    assert by_name["orders"].time_column == "order_date"
+    assert [name for name, table in by_name.items() if table.names_customers] == [
+        "customers", "orders"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["brand", "shop:brand", "product:", "product: ", ":brand", ""])

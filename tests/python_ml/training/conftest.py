@@ -145,7 +145,6 @@ def make_spec() -> SpecMaker:
         blend = Blend((Logistic(), Boosted(), BgNbd(HISTORY)))
         given: dict[str, object] = {
             "name": "order_habit",
-            "entity_column": "customer_id",
             "horizon_days": 90,
             "recipes": (
                 Recency("recency_days"),

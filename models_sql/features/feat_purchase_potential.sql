@@ -1,0 +1,221 @@
+{{ config(indexes=[{'columns': ['as_of_date', 'item_level']}]) }}
+
+{%- set windows = [7, 14, 30, 90, 180, 365] %}
+{%- set half_lives = [14, 45] %}
+{%- set attributes = attribute_features(
+    ref('int_products'), 'product_versions', 'as_of_dates.as_of_date'
+) %}
+
+with as_of_dates as (
+
+    {{ missing_as_of_dates('purchase_potential') }}
+
+),
+
+item_days as (
+
+    select * from {{ ref('int_item_days') }}
+
+),
+
+product_versions as (
+
+    select * from {{ ref('int_products') }}
+
+),
+
+products as (
+
+    select
+        as_of_dates.as_of_date,
+        'product' as item_level,
+        product_versions.product_id as item_id,
+        {%- for attribute in attributes %}
+        {{ attribute.sql }} as {{ attribute.name }},
+        {%- endfor %}
+        product_versions.category
+    from as_of_dates
+    inner join product_versions
+        on {{ version_known_before('product_versions', 'as_of_dates.as_of_date') }}
+
+),
+
+categories as (
+
+    select distinct
+        as_of_date,
+        'category' as item_level,
+        category as item_id,
+        {%- for attribute in attributes %}
+        cast(null as {{ attribute.type }}) as {{ attribute.name }},
+        {%- endfor %}
+        category
+    from products
+    where category is not null
+
+),
+
+items as (
+
+    select * from products
+    union all
+    select * from categories
+
+),
+
+known_days as (
+
+    select
+        as_of_dates.as_of_date,
+        item_days.item_level,
+        item_days.item_id,
+        item_days.ordered_on,
+        item_days.order_count,
+        item_days.new_buyer_count,
+        item_days.quantity,
+        item_days.gross_amount,
+        item_days.net_amount,
+        {{ days_between('item_days.ordered_on', 'as_of_dates.as_of_date') }} as age_days
+    from as_of_dates
+    inner join item_days on {{ known_before('item_days', 'as_of_dates.as_of_date') }}
+
+),
+
+item_sales as (
+
+    select
+        as_of_date,
+        item_level,
+        item_id,
+        min(age_days) as days_since_last,
+        max(age_days) as days_since_first,
+        sum(order_count) as orders_total,
+        sum(new_buyer_count) as buyers_total,
+        {%- for days in windows %}
+        coalesce(sum(order_count) filter (where age_days <= {{ days }}), 0) as orders_{{ days }}d,
+        coalesce(sum(new_buyer_count) filter (where age_days <= {{ days }}), 0)
+            as new_buyers_{{ days }}d,
+        {%- endfor %}
+        {%- for days in half_lives %}
+        sum(new_buyer_count * {{ decay('age_days', days) }}) as new_buyers_decayed_{{ days }}d,
+        {%- endfor %}
+        coalesce(
+            sum(new_buyer_count)
+                filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }}), 0
+        ) as new_buyers_year_ago_90d,
+        coalesce(
+            sum(new_buyer_count)
+                filter (where {{ in_past_window('ordered_on', 'as_of_date', 455, 90) }}), 0
+        ) as new_buyers_before_year_ago_90d,
+        sum(quantity) as quantity,
+        sum(gross_amount) as gross_amount,
+        sum(net_amount) as net_amount,
+        sum(net_amount) filter (where age_days <= 180) as net_amount_180d,
+        sum(quantity) filter (where age_days <= 180) as quantity_180d
+    from known_days
+    group by 1, 2, 3
+
+),
+
+item_facts as (
+
+    select
+        items.item_level,
+        items.item_id,
+        items.as_of_date,
+        items.category,
+        {%- for attribute in attributes %}
+        items.{{ attribute.name }},
+        {%- endfor %}
+        item_sales.days_since_last,
+        item_sales.days_since_first,
+        coalesce(item_sales.orders_total, 0) as orders_total,
+        coalesce(item_sales.buyers_total, 0) as buyers_total,
+        {%- for days in windows %}
+        coalesce(item_sales.orders_{{ days }}d, 0) as orders_{{ days }}d,
+        coalesce(item_sales.new_buyers_{{ days }}d, 0) as new_buyers_{{ days }}d,
+        {%- endfor %}
+        {%- for days in half_lives %}
+        coalesce(item_sales.new_buyers_decayed_{{ days }}d, 0) as new_buyers_decayed_{{ days }}d,
+        {%- endfor %}
+        coalesce(item_sales.new_buyers_year_ago_90d, 0) as new_buyers_year_ago_90d,
+        item_sales.new_buyers_before_year_ago_90d,
+        item_sales.quantity,
+        item_sales.gross_amount,
+        item_sales.net_amount,
+        {{ ratio(
+            'coalesce(item_sales.net_amount_180d, item_sales.net_amount)',
+            'coalesce(item_sales.quantity_180d, item_sales.quantity)',
+        ) }} as mean_price
+    from items
+    left join item_sales
+        on
+            items.as_of_date = item_sales.as_of_date
+            and items.item_level = item_sales.item_level
+            and items.item_id = item_sales.item_id
+
+),
+
+-- Items without a price have no rank: they stand in a partition of their own.
+price_ranks as (
+
+    select
+        *,
+        percent_rank() over (
+            partition by as_of_date, item_level, case when mean_price is null then 1 else 0 end
+            order by mean_price
+        ) as price_rank
+    from item_facts
+
+),
+
+final as (
+
+    select
+        item_level,
+        item_id,
+        as_of_date,
+
+        -- product
+        cast(days_since_first as integer) as product_age_days,
+        cast(days_since_last as integer) as product_days_since_last_sale,
+        cast(orders_total as integer) as product_orders_total,
+        cast(buyers_total as integer) as product_buyers_total,
+        {%- for days in windows %}
+        cast(orders_{{ days }}d as integer) as product_orders_{{ days }}d,
+        {%- endfor %}
+        {%- for days in windows %}
+        cast(new_buyers_{{ days }}d as integer) as product_new_buyers_{{ days }}d,
+        {%- endfor %}
+        {%- for days in half_lives %}
+        cast(new_buyers_decayed_{{ days }}d as {{ type_double() }})
+            as product_new_buyers_decayed_{{ days }}d,
+        {%- endfor %}
+        {{ ratio('new_buyers_7d + 0.5', '(new_buyers_30d * 7.0 / 30) + 0.5') }} as product_trend_7d,
+        {{ ratio('new_buyers_30d + 1', '(new_buyers_90d / 3.0) + 1') }} as product_trend_30d,
+        {{ ratio('new_buyers_90d + 1', '(new_buyers_180d / 2.0) + 1') }} as product_trend_90d,
+        {{ ratio('orders_total', 'buyers_total') }} as product_orders_per_buyer,
+        {{ ratio('quantity', 'orders_total') }} as product_mean_quantity,
+        mean_price as product_mean_price,
+        case when mean_price is not null then price_rank end as product_price_rank,
+        {{ ratio('gross_amount - net_amount', 'gross_amount') }} as product_discount_share,
+
+        -- season
+        cast(new_buyers_year_ago_90d as integer) as season_new_buyers_year_ago_90d,
+        {{ ratio('new_buyers_year_ago_90d + 1', 'new_buyers_before_year_ago_90d + 1') }}
+            as season_rise_year_ago_90d,
+
+        -- category
+        category as category_name
+
+        {%- for attribute in attributes %}
+        {{- ',
+
+        -- attribute' if loop.first else ',' }}
+        {{ attribute.name }}
+        {%- endfor %}
+    from price_ranks
+
+)
+
+select * from final

@@ -1,0 +1,119 @@
+with order_lines as (
+
+    select
+        product_id,
+        category,
+        order_id,
+        ordered_on,
+        greatest(known_on, ordered_on) as known_on,
+        superseded_on,
+        quantity,
+        gross_amount,
+        net_amount
+    from {{ ref('int_order_lines') }}
+
+),
+
+customer_items as (
+
+    select * from {{ ref('int_customer_items') }}
+
+),
+
+lines_of_items as (
+
+    select
+        'product' as item_level,
+        product_id as item_id,
+        order_id,
+        ordered_on,
+        known_on,
+        superseded_on,
+        quantity,
+        gross_amount,
+        net_amount
+    from order_lines
+
+    union all
+
+    select
+        'category' as item_level,
+        category as item_id,
+        order_id,
+        ordered_on,
+        known_on,
+        superseded_on,
+        quantity,
+        gross_amount,
+        net_amount
+    from order_lines
+
+),
+
+sales as (
+
+    select
+        item_level,
+        item_id,
+        ordered_on,
+        known_on,
+        superseded_on,
+        count(distinct order_id) as order_count,
+        0 as new_buyer_count,
+        sum(quantity) as quantity,
+        sum(gross_amount) as gross_amount,
+        sum(net_amount) as net_amount
+    from lines_of_items
+    where
+        item_id is not null
+        and (superseded_on is null or superseded_on > known_on)
+    group by item_level, item_id, ordered_on, known_on, superseded_on
+
+),
+
+-- A customer is new to an item on the day on which their first purchase of it was known.
+first_purchases as (
+
+    select
+        item_level,
+        item_id,
+        known_on as ordered_on,
+        known_on,
+        superseded_on,
+        0 as order_count,
+        count(*) as new_buyer_count,
+        0 as quantity,
+        0 as gross_amount,
+        0 as net_amount
+    from customer_items
+    group by item_level, item_id, known_on, superseded_on
+
+),
+
+days as (
+
+    select * from sales
+    union all
+    select * from first_purchases
+
+),
+
+final as (
+
+    select
+        item_level,
+        item_id,
+        ordered_on,
+        known_on,
+        superseded_on,
+        cast(sum(order_count) as integer) as order_count,
+        cast(sum(new_buyer_count) as integer) as new_buyer_count,
+        cast(sum(quantity) as {{ type_double() }}) as quantity,
+        cast(sum(gross_amount) as {{ type_double() }}) as gross_amount,
+        cast(sum(net_amount) as {{ type_double() }}) as net_amount
+    from days
+    group by item_level, item_id, ordered_on, known_on, superseded_on
+
+)
+
+select * from final

@@ -1,0 +1,38 @@
+with purchase_potential_rows as (
+
+    select * from {{ ref('purchase_potential_rows') }}
+
+),
+
+published_runs as (
+
+    select * from {{ ref('stg_predictions__published_runs') }}
+    where prediction = 'purchase_potential'
+
+),
+
+final as (
+
+    select
+        purchase_potential_rows.customer_id,
+        purchase_potential_rows.item_level,
+        purchase_potential_rows.item_id,
+        purchase_potential_rows.product_name,
+        purchase_potential_rows.category,
+        purchase_potential_rows.item_rank,
+        purchase_potential_rows.probability,
+        purchase_potential_rows.score,
+        purchase_potential_rows.as_of_date,
+        purchase_potential_rows.horizon_days,
+        purchase_potential_rows.recipe,
+        purchase_potential_rows.model_version,
+        purchase_potential_rows.run_id,
+        purchase_potential_rows.scored_at,
+        published_runs.published_at,
+        purchase_potential_rows.label_known_at
+    from purchase_potential_rows
+    inner join published_runs on purchase_potential_rows.run_id = published_runs.run_id
+
+)
+
+select * from final

@@ -1,0 +1,27 @@
+{{ config(enabled=(env_var('SMARTRETAIL_SHOP_SOURCE', 'order_lines') == 'online_retail')) }}
+
+{%- set attributes = columns_like(ref('stg_online_retail__order_lines'), 'attribute_product_') %}
+
+with order_lines as (
+
+    select * from {{ ref('stg_online_retail__order_lines') }}
+
+),
+
+final as (
+
+    select
+        product_id,
+        product_name,
+        category,
+        {%- for attribute in attributes %}
+        {{ attribute }},
+        {%- endfor %}
+        -- what a line that was recorded ahead of its time says counts from when it happens
+        greatest(known_at, ordered_at) as known_at
+    from order_lines
+    where product_id is not null
+
+)
+
+select * from final

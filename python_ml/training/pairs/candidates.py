@@ -1,0 +1,190 @@
+"""Which items are worth scoring for a customer, and the columns that describe each pair.
+
+Every signal proposes its best items that are new to the customer, and those that any signal ranks
+highest are kept, up to a bound. The same signals are columns of the pair: their values, their share
+of the customer's best, and their rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from python_ml.training.pairs.first_stage import Matrix
+from python_ml.training.pairs.snapshot import Positions, Snapshot
+from python_ml.training.recipes.design import as_text
+
+AT_A_TIME = 256
+"""Customers scored at once: memory grows with it times the items."""
+NEW_ARRIVAL_DAYS = 30.0
+PRICE_SPREAD = 0.3
+"""Log price that any customer strays from their mean."""
+IDS = ("category_name",)
+
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Candidate pairs of some customers, grouped by customer.
+
+    Parameters
+    ----------
+    features
+        One row per pair.
+    customer, item
+        Positions in the snapshot.
+    reach
+        The best rank that any signal gave the item: candidates with a smaller bound are those
+        with a smaller reach.
+    """
+
+    features: pd.DataFrame
+    customer: Positions
+    item: Positions
+    reach: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+
+def candidate_pairs(snapshot: Snapshot, rows: Positions, most: int) -> Iterator[Pairs]:
+    """Yield the candidates of these customers, a bounded number of customers at a time.
+
+    Parameters
+    ----------
+    most
+        Candidates per customer, at the most.
+    """
+    groups = _Groups(snapshot)
+    for start in range(0, len(rows), AT_A_TIME):
+        yield _pairs(snapshot, groups, rows[start : start + AT_A_TIME], most)
+
+
+class _Groups:
+    """What items share: categories and other labels, and how each customer spreads over them."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.codes: dict[str, Codes] = {}
+        for name in snapshot.item_categorical:
+            codes, levels = pd.factorize(as_text(snapshot.item_features[name]))
+            if 1 < len(levels) < len(snapshot.items):
+                self.codes[name] = np.where(codes < 0, len(levels), codes)
+
+    def affinity(self, bought: Matrix, name: str) -> Matrix:
+        """Return the share of what each customer bought that each item's group has."""
+        codes = self.codes[name]
+        by_group = np.zeros((len(bought), int(codes.max()) + 1), dtype=np.float32)
+        for group in range(by_group.shape[1]):
+            by_group[:, group] = bought[:, codes == group].sum(axis=1)
+        total = np.maximum(by_group.sum(axis=1, keepdims=True), 1e-9)
+        return np.asarray((by_group / total)[:, codes], dtype=np.float32)
+
+
+def _pairs(snapshot: Snapshot, groups: _Groups, rows: Positions, most: int) -> Pairs:
+    bought = np.asarray(snapshot.bought[rows].todense(), dtype=np.float32)
+    owned = np.asarray(snapshot.owned[rows].todense()) > 0
+    scores = snapshot.scores(rows)
+    affinities = {_short(name): groups.affinity(bought, name) for name in groups.codes}
+    signals = {**scores, **_popular(snapshot, len(rows)), **_in_taste(snapshot, affinities)}
+    ranks = {name: _ranks(values, owned, most) for name, values in signals.items()}
+    reach = np.minimum.reduce(list(ranks.values()))
+    reach[owned] = most
+    keep = min(most, reach.shape[1])
+    chosen = np.argpartition(reach, keep - 1, axis=1)[:, :keep] if keep else reach[:, :0]
+    chosen = np.sort(chosen, axis=1)
+    who, item = np.repeat(np.arange(len(rows)), keep), chosen.ravel()
+    reachable = reach[who, item] < most
+    who, item = who[reachable], item[reachable]
+
+    columns: dict[str, npt.NDArray[np.generic]] = {}
+    for name, values in scores.items():
+        best = np.maximum(np.where(owned, 0, values).max(axis=1, initial=0.0), 1e-9)
+        columns[f"collaborative_{name}"] = values[who, item]
+        columns[f"collaborative_{name}_share"] = values[who, item] / best[who]
+    for name, ranked in ranks.items():
+        columns[f"collaborative_{name}_rank"] = np.log1p(ranked[who, item])
+    for name, values in affinities.items():
+        columns[f"affinity_{name}"] = values[who, item]
+    customers = snapshot.customer_features.iloc[rows[who]].reset_index(drop=True)
+    items = snapshot.item_features.iloc[item].reset_index(drop=True)
+    columns.update(_taste(customers, items))
+    features = pd.concat(
+        [
+            pd.DataFrame(columns, dtype=np.float32),
+            _compact(items).add_prefix("item_"),
+            _compact(customers).add_prefix("customer_"),
+        ],
+        axis=1,
+    )
+    return Pairs(features, rows[who], item, reach[who, item])
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("attribute_").removesuffix("_name")
+
+
+def _compact(features: pd.DataFrame) -> pd.DataFrame:
+    numbers = features.select_dtypes("number")
+    return features.astype(dict.fromkeys(numbers.columns, np.float32))
+
+
+def _popular(snapshot: Snapshot, customers: int) -> dict[str, Matrix]:
+    """Return what everybody starts to buy, lately and of late, and what is new in the shop."""
+    features = snapshot.item_features
+    age = features["product_age_days"].fillna(0.0).to_numpy(np.float32)
+    newest = np.where(age <= NEW_ARRIVAL_DAYS, NEW_ARRIVAL_DAYS + 1 - age, 0.0)
+    by_name = {
+        "popular": features["product_new_buyers_decayed_14d"].to_numpy(np.float32),
+        "popular_of_late": features["product_new_buyers_decayed_45d"].to_numpy(np.float32),
+        "arrival": newest.astype(np.float32),
+    }
+    return {name: np.tile(values, (customers, 1)) for name, values in by_name.items()}
+
+
+def _in_taste(snapshot: Snapshot, affinities: dict[str, Matrix]) -> dict[str, Matrix]:
+    """Return what is popular within the groups that the customer buys from."""
+    popular = snapshot.item_features["product_new_buyers_decayed_45d"].to_numpy(np.float32)
+    return {
+        f"popular_in_{name}": affinity * np.log1p(popular)[None, :]
+        for name, affinity in affinities.items()
+    }
+
+
+def _ranks(values: Matrix, owned: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.int64]:
+    """Return each item's place among the customer's new ones, ``most`` for all beyond and for 0."""
+    open_values = np.where(owned | (values <= 0), -np.inf, values)
+    ranks = np.full(values.shape, most, dtype=np.int64)
+    keep = min(most, values.shape[1])
+    if keep == 0:
+        return ranks
+    best = np.argpartition(-open_values, keep - 1, axis=1)[:, :keep]
+    found = np.take_along_axis(open_values, best, axis=1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    found = np.take_along_axis(found, order, axis=1)
+    place = np.broadcast_to(np.arange(keep), found.shape)
+    np.put_along_axis(ranks, best, np.where(np.isfinite(found), place, most), axis=1)
+    return ranks
+
+
+def _taste(customers: pd.DataFrame, items: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
+    """Return how far the item lies from what the customer usually buys."""
+    price = np.log1p(items["product_mean_price"].to_numpy(np.float64))
+    away = price - customers["product_mean_log_price"].to_numpy(np.float64)
+    spread = customers["product_sd_log_price"].to_numpy(np.float64) + PRICE_SPREAD
+    quantity = np.log1p(items["product_mean_quantity"].to_numpy(np.float64))
+    popularity = np.log1p(items["product_orders_total"].to_numpy(np.float64))
+    age = items["product_age_days"].to_numpy(np.float64)
+    return {
+        "affinity_price": away / spread,
+        "affinity_price_away": np.abs(away / spread),
+        "affinity_quantity": quantity - customers["basket_mean_log_quantity"].to_numpy(np.float64),
+        "affinity_popularity": popularity
+        - customers["product_mean_log_popularity"].to_numpy(np.float64),
+        "affinity_age_days": age - customers["product_mean_age_days"].to_numpy(np.float64),
+    }

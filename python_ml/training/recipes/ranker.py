@@ -1,0 +1,287 @@
+"""Boosted trees over pairs, grown over a linear model.
+
+One forest is for the probability, one for the order within a customer. What the linear model says
+already, trees need not learn: with few pairs that is most of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from python_ml.errors import BundleError
+from python_ml.training.frame import FloatArray, IntArray, TrainingFrame
+from python_ml.training.levels import Levels
+from python_ml.training.recipes.base import (
+    FittedModel,
+    Minimum,
+    Recipe,
+    from_json,
+    to_json,
+    to_probability,
+)
+from python_ml.training.recipes.boosted import Encoding
+from python_ml.training.recipes.linear import fit_logistic
+from python_ml.training.recipes.pair_rules import PairLinear, PairLinearModel, PairRuleModel
+from python_ml.training.splits import customer_folds
+
+FOLDS = 3
+MOST_TREES, PATIENCE, FEWEST_TREES = 300, 20, 20
+RANK_TREES = 100
+LEAST_RANK_SHARE = 0.5
+"""The order's forest counts at least half as much as the probability's: log-loss alone, which is
+mostly about who buys at all, would give it less than the order within a customer deserves."""
+FEWEST_IN_LEAF, MOST_IN_LEAF, ROWS_PER_LEAF_ROW = 20, 100, 1000
+BATCH = 20_000
+
+PARAMETERS: dict[str, Any] = {
+    "learning_rate": 0.06,
+    "num_leaves": 31,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 10.0,
+    "max_bin": 127,
+    "cat_smooth": 50.0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "feature_pre_filter": False,
+    "verbosity": -1,
+}
+BINARY = {"objective": "binary", "metric": "binary_logloss"}
+RANK = {
+    "objective": "lambdarank",
+    "metric": "None",
+    "lambdarank_truncation_level": 20,
+    "label_gain": [0, 1],
+}
+FORESTS = ("probability", "order")
+
+
+@dataclass
+class RankerModel(FittedModel):
+    """The model of :class:`Ranker`: the logit is linear in the scores of both forests.
+
+    A forest's score is its own plus the linear model's logit, which it was grown over.
+    """
+
+    linear: PairRuleModel
+    forests: Mapping[str, lgb.Booster]
+    encoding: Encoding
+    intercept: float
+    weights: Mapping[str, float]
+    trees: int
+    out_of_fold: FloatArray | None = field(default=None, repr=False)
+
+    recipe: ClassVar[str] = "ranker"
+    file: ClassVar[str] = "ranker.json"
+
+    def predict(self, features: pd.DataFrame, horizon_days: int) -> FloatArray:
+        """Return the probability of a 1 for each row."""
+        matrix = self.encoding.matrix(features)
+        score = self.intercept + sum(self.weights.values()) * self.linear.logits(features)
+        for name, forest in self.forests.items():
+            raw = forest.predict(matrix, raw_score=True)
+            score += self.weights[name] * np.asarray(raw, dtype=np.float64)
+        return to_probability(score)
+
+    def base_logit(self, horizon_days: int) -> float:
+        """Return the logit before any contribution: the parts' expected scores, weighted."""
+        blank = np.full((1, len(self.encoding.columns)), np.nan)
+        total = self.intercept + sum(self.weights.values()) * self.linear.base_logit(horizon_days)
+        for name, forest in self.forests.items():
+            expected = np.asarray(forest.predict(blank, pred_contrib=True))[0, -1]
+            total += self.weights[name] * float(expected)
+        return total
+
+    def contributions(self, features: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
+        """Return the linear terms and the SHAP values of the weighted forests, in logit units."""
+        matrix = self.encoding.matrix(features)
+        values = np.zeros(matrix.shape)
+        for name, forest in self.forests.items():
+            for start in range(0, len(matrix), BATCH):
+                batch = slice(start, start + BATCH)
+                parts = np.asarray(forest.predict(matrix[batch], pred_contrib=True))
+                values[batch] += self.weights[name] * parts[:, :-1]
+        total = self.linear.contributions(features, horizon_days) * sum(self.weights.values())
+        total[list(self.encoding.columns)] += values
+        return total
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return LightGBM's own texts, and the rest as JSON."""
+        content = {
+            "columns": list(self.encoding.columns),
+            "levels": {name: lists.to_dict() for name, lists in self.encoding.levels.items()},
+            "intercept": self.intercept,
+            "weights": dict(self.weights),
+            "trees": self.trees,
+        }
+        files = {self.file: to_json(content), **self.linear.to_files()}
+        for name, forest in self.forests.items():
+            files[_forest_file(name)] = forest.model_to_string().encode()
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Read what :meth:`to_files` wrote."""
+        content = from_json(files, cls.file)
+        missing = [name for name in map(_forest_file, FORESTS) if name not in files]
+        if missing:
+            raise BundleError(f"{missing[0]} is missing from the bundle.", "Train again.")
+        levels = {
+            name: Levels(tuple(lists["learned"]), tuple(lists["pooled"]))
+            for name, lists in content["levels"].items()
+        }
+        return cls(
+            linear=PairLinearModel.from_files(files),
+            forests={
+                name: lgb.Booster(model_str=files[_forest_file(name)].decode()) for name in FORESTS
+            },
+            encoding=Encoding(tuple(content["columns"]), levels),
+            intercept=float(content["intercept"]),
+            weights={name: float(content["weights"][name]) for name in FORESTS},
+            trees=int(content["trees"]),
+        )
+
+    def as_recipe(self) -> Recipe:
+        """Return the recipe with its number of trees fixed."""
+        return Ranker(trees=self.trees)
+
+
+@dataclass(frozen=True)
+class Ranker(Recipe):
+    """Two forests on every column of the pair: binary log-loss, and LambdaRank by customer.
+
+    The number of trees of the first comes from folds of customers; their weights from a logistic
+    regression on out-of-fold scores.
+    """
+
+    trees: int | None = None
+
+    name: ClassVar[str] = "ranker"
+    minimum: ClassVar[Minimum] = Minimum(customers=200, per_class=100)
+
+    def fit(
+        self,
+        frame: TrainingFrame,
+        *,
+        seed: int,
+        threads: int,
+        fitted: Mapping[str, FittedModel] | None = None,
+    ) -> RankerModel:
+        """Fit both forests on folds of customers and on every row."""
+        encoding = Encoding.of(frame, frame.usable_columns())
+        leaf = min(max(len(frame) // ROWS_PER_LEAF_ROW, FEWEST_IN_LEAF), MOST_IN_LEAF)
+        parameters = {
+            **PARAMETERS,
+            "min_data_in_leaf": leaf,
+            "seed": seed % 2**31,
+            "num_threads": threads,
+        }
+        whole = lgb.Dataset(
+            np.asarray(encoding.matrix(frame.features), dtype=np.float32),
+            label=frame.label,
+            group=_sizes_of_groups(frame),
+            categorical_feature=encoding.categorical(),
+            params=parameters,
+            free_raw_data=False,
+        ).construct()
+        out, trees = _out_of_fold(whole, frame, parameters, seed, self.trees)
+        intercept, weights = _stack(out, frame.label)
+        linear = _linear(frame, seed, threads)
+        whole.set_init_score(linear.logits(frame.features))
+        forests = {
+            "probability": lgb.train({**parameters, **BINARY}, whole, num_boost_round=trees),
+            "order": lgb.train({**parameters, **RANK}, whole, num_boost_round=RANK_TREES),
+        }
+        score = intercept + sum(weights[name] * out[name] for name in FORESTS)
+        return RankerModel(
+            linear=linear,
+            # read back from their own text, so that a saved model scores to the same bits
+            forests={n: lgb.Booster(model_str=f.model_to_string()) for n, f in forests.items()},
+            encoding=encoding,
+            intercept=intercept,
+            weights=weights,
+            trees=trees,
+            out_of_fold=to_probability(np.asarray(score)),
+        )
+
+
+def _linear(frame: TrainingFrame, seed: int, threads: int) -> PairRuleModel:
+    return PairLinear().fit(frame, seed=seed, threads=threads)
+
+
+def _forest_file(name: str) -> str:
+    return f"ranker.{name}.lightgbm.txt"
+
+
+def _out_of_fold(
+    whole: lgb.Dataset,
+    frame: TrainingFrame,
+    parameters: dict[str, Any],
+    seed: int,
+    trees: int | None,
+) -> tuple[dict[str, FloatArray], int]:
+    """Return both forests' raw scores for customers they never saw, and the number of trees."""
+    fold = customer_folds(frame.entity, FOLDS, seed)
+    data = whole.get_data()
+    out = {name: np.empty(len(frame)) for name in FORESTS}
+    best: list[int] = []
+    probability: list[tuple[IntArray, lgb.Booster]] = []
+    for k in range(FOLDS):
+        seen, unseen = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        linear = _linear(frame.rows(fold != k), seed, int(parameters["num_threads"]))
+        start = linear.logits(frame.features)
+        whole.set_init_score(start)
+        part = whole.subset(seen)
+        held_out = whole.subset(unseen)
+        booster = lgb.train(
+            {**parameters, **BINARY},
+            part,
+            num_boost_round=trees or MOST_TREES,
+            valid_sets=[held_out],
+            callbacks=[] if trees else [lgb.early_stopping(PATIENCE, verbose=False)],
+        )
+        best.append(booster.best_iteration or booster.current_iteration())
+        probability.append((unseen, booster))
+        out["probability"][unseen] = out["order"][unseen] = start[unseen]
+        order = lgb.train({**parameters, **RANK}, part, num_boost_round=RANK_TREES)
+        out["order"][unseen] += np.asarray(order.predict(data[unseen], raw_score=True))
+    count = trees or max(round(float(np.mean(best))), FEWEST_TREES)
+    for unseen, booster in probability:
+        rounds = min(count, booster.current_iteration())
+        raw = booster.predict(data[unseen], raw_score=True, num_iteration=rounds)
+        out["probability"][unseen] += np.asarray(raw)
+    return out, count
+
+
+def _stack(out: Mapping[str, FloatArray], label: FloatArray) -> tuple[float, dict[str, float]]:
+    """Return intercept and weights of the two scores that fit the labels."""
+    scores = np.column_stack([out[name] for name in FORESTS])
+    mean, spread = scores.mean(axis=0), np.maximum(scores.std(axis=0), 1e-9)
+    beta = fit_logistic((scores - mean) / spread, label, strength=1.0)
+    slopes = np.maximum(beta[1:] / spread, 0.0)
+    if slopes[1] < LEAST_RANK_SHARE * slopes[0]:
+        mixed = (scores @ np.array([1.0, LEAST_RANK_SHARE]))[:, None]
+        centre, width = float(mixed.mean()), max(float(mixed.std()), 1e-9)
+        beta = fit_logistic((mixed - centre) / width, label, strength=1.0)
+        slope = float(beta[1]) / width
+        slopes = np.array([slope, LEAST_RANK_SHARE * slope])
+        return float(beta[0]) - slope * centre, dict(zip(FORESTS, map(float, slopes), strict=True))
+    return float(beta[0] - slopes @ mean), dict(zip(FORESTS, map(float, slopes), strict=True))
+
+
+def _sizes_of_groups(frame: TrainingFrame) -> IntArray:
+    """Return how many rows each customer has at each date, in the order of the rows."""
+    starts = np.flatnonzero(
+        np.r_[
+            True,
+            (frame.entity[1:] != frame.entity[:-1]) | (frame.as_of[1:] != frame.as_of[:-1]),
+        ]
+    )
+    return np.asarray(np.diff(np.r_[starts, len(frame)]), dtype=np.int64)

@@ -1,0 +1,69 @@
+"""Candidates are new to the customer, bounded, and described by what proposed them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from python_ml.training.pairs.candidates import Pairs, candidate_pairs
+from tests.python_ml.training.pairs.shops import snapshot
+
+
+def pairs(most: int) -> Pairs:
+    (found,) = list(candidate_pairs(snapshot(), np.arange(60), most))
+    return found
+
+
+@pytest.mark.parametrize("most", [1, 5, 500])
+def test_no_customer_is_offered_what_they_own_or_more_than_asked(most: int) -> None:
+    found, owned = pairs(most), snapshot().owned.toarray() > 0
+    assert not owned[found.customer, found.item].any()
+    assert np.bincount(found.customer).max() <= most
+    assert len(set(zip(found.customer, found.item, strict=True))) == len(found)
+
+
+def test_a_larger_bound_keeps_what_a_smaller_one_found() -> None:
+    small, large = pairs(3), pairs(10)
+    as_set = [set(zip(p.customer.tolist(), p.item.tolist(), strict=True)) for p in (small, large)]
+    assert as_set[0] <= as_set[1]
+
+
+def test_taste_runs_along_categories() -> None:
+    found = pairs(500)
+    own_half = found.customer % 2 == found.item % 2
+    affinity = found.features["affinity_category"].to_numpy()
+    assert affinity[own_half].min() == 1.0
+    assert affinity[~own_half].max() == 0.0
+
+
+def test_a_product_never_sold_is_a_candidate_by_its_category() -> None:
+    shop = snapshot()
+    items = shop.item_features.copy()
+    unsold = 1  # of the second half
+    items.loc[unsold, ["product_new_buyers_decayed_14d", "product_orders_total"]] = 0.0
+    items.loc[unsold, ["product_age_days", "product_mean_price"]] = np.nan
+    columns = np.ones(len(shop.items))
+    columns[unsold] = 0.0
+    blank = {
+        name: (getattr(shop, name).multiply(columns)).tocsr()
+        for name in ("bought", "recent", "owned")
+    }
+    (found,) = list(
+        candidate_pairs(replace(shop, item_features=items, **blank), np.arange(60), 500)
+    )
+    of_unsold = found.item == unsold
+    assert of_unsold.sum() == 60
+    fond = found.customer[of_unsold] % 2 == 1
+    affinity = found.features.loc[of_unsold, "affinity_category"].to_numpy()
+    assert affinity[fond].min() > affinity[~fond].max()
+
+
+def test_rows_stay_grouped_by_customer_and_columns_are_known() -> None:
+    found = pairs(8)
+    assert (np.diff(found.customer) >= 0).all()
+    assert isinstance(found.features, pd.DataFrame)
+    themes = {str(name).split("_")[0] for name in found.features.columns}
+    assert themes == {"collaborative", "affinity", "item", "customer"}
