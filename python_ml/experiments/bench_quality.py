@@ -36,7 +36,6 @@ from python_ml.warehouse.catalogue import built_catalogue
 
 log = logging.getLogger(__name__)
 
-KEY = "customer_id"
 ROUNDS = 200
 MOST_CUTS = 3
 
@@ -150,11 +149,10 @@ def read_cut(
     """
     prediction = get_prediction(name)
     assert isinstance(prediction, Prediction)
-    [key] = prediction.entity_columns
     catalogue = built_catalogue(pipeline.warehouse, pipeline.settings.dbt_target_dir, name)
     keys, newest = read_features(pipeline.warehouse, prediction, catalogue, as_of, horizon_days)
     found = pipeline.warehouse.read(
-        f"select {key} as entity, label from {prediction.labels_table} "  # noqa: S608 - names from the code
+        f"select {', '.join(prediction.entity_columns)}, label from {prediction.labels_table} "  # noqa: S608 - names from the code
         "where as_of_date = $1 and horizon_days = $2 and label_known_at <= $3",
         [as_of, horizon_days, known_by or date.max],
     )
@@ -164,15 +162,15 @@ def read_cut(
             + (f" by {known_by}." if known_by else " yet."),
             "Choose an earlier --as-of or a shorter --horizon-days.",
         )
-    label = pd.Series(found.column("label").to_numpy(), index=found.column("entity").to_pylist())
-    names = np.asarray(keys.column(key).to_numpy(zero_copy_only=False), dtype=object)
+    entities = keys.to_pandas()
+    known = entities.merge(found.to_pandas(), on=list(prediction.entity_columns), how="left")
     return Cut(
         as_of=as_of,
         spec=prediction.spec(horizon_days),
         frame=read_training_frame(pipeline.warehouse, prediction, catalogue, as_of, horizon_days),
-        entity=names,
+        entity=entities[prediction.group_column].to_numpy(object),
         newest=newest,
-        label=label.loc[names].to_numpy(np.float64),
+        label=known["label"].to_numpy(np.float64),
     )
 
 
@@ -202,7 +200,7 @@ def lines_known_at(pipeline: Pipeline, as_of: date) -> pd.DataFrame:
 
 
 def oracle_at(cut: Cut, path: Path) -> FloatArray:
-    """Read the true probabilities of a simulated shop, which no warehouse ever sees.
+    """Read the true probabilities of a simulated shop's customers, which no warehouse ever sees.
 
     Raises
     ------
@@ -213,7 +211,7 @@ def oracle_at(cut: Cut, path: Path) -> FloatArray:
     truth = truth[
         (pd.to_datetime(truth["as_of_date"]) == pd.Timestamp(cut.as_of))
         & (truth["horizon_days"] == cut.horizon_days)
-    ].set_index(KEY)
+    ].set_index("customer_id")
     if not set(cut.entity) <= set(truth.index):
         raise InputError(
             f"{path} does not know everybody at {cut.as_of} + {cut.horizon_days} days.",

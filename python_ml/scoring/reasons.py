@@ -17,7 +17,7 @@ ROWS_PER_BATCH = 20_000
 
 
 def top_reasons(
-    contributions: pd.DataFrame, features: pd.DataFrame, described: Sequence[Feature]
+    contributions: pd.DataFrame, features: pd.DataFrame, described: Sequence[Feature] = ()
 ) -> list[str]:
     """Return the strongest themes of each row as JSON.
 
@@ -32,7 +32,7 @@ def top_reasons(
     features
         The values that were scored, same rows.
     described
-        The features as the catalogue has them, the columns of ``contributions`` among them.
+        The features as the catalogue has them; columns that are not among them are told by name.
 
     Returns
     -------
@@ -41,7 +41,9 @@ def top_reasons(
         row, strongest first. ``logit`` is that of the theme.
     """
     by_name = {feature.name: feature for feature in described}
-    columns = [by_name[str(name)] for name in contributions.columns]
+    columns = [
+        by_name.get(str(name), Feature(str(name), "feature", "")) for name in contributions.columns
+    ]
     theme_of, themes = pd.factorize(np.array([column.theme for column in columns], dtype=object))
     values = contributions.to_numpy(dtype=np.float64)
     sums = np.column_stack([values[:, theme_of == k].sum(axis=1) for k in range(len(themes))])
