@@ -12,7 +12,7 @@ EFFORTS = {
         negatives_share=0.15,
         train_dates=2,
         most_items=2_000,
-        pairs_measured=40_000,
+        pairs_measured=15_000,
     ),
     "normal": PairSpec(),
     "thorough": PairSpec(customers_per_date=8_000, train_dates=6, negatives_share=0.3),

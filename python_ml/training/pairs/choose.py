@@ -38,6 +38,7 @@ RANKING_METRICS = ("ndcg_at_10", "recall_at_10")
 SWEEP = (25, 50, 100, 200, 400)
 ROWS_EXPLAINED = 2_000
 TEST_SHARE = 0.25
+FEW_PAIRS = 150_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +112,15 @@ class PairTrainer:
     ----------
     snapshot_of
         Makes the snapshot of a date: features, first stage, customers to draw from.
+    items
+        How many items the level has.
     truth_of
         Returns ``customer_id`` and ``item_id`` of the pairs of a date that came true.
     """
 
     spec: PairSpec
     level: str
+    items: int
     horizon_days: int
     snapshot_of: SnapshotOf
     truth_of: TruthOf
@@ -174,6 +178,13 @@ class PairTrainer:
             level_tested=tested,
             left_out=left_out,
         )
+
+    @property
+    def share(self) -> float:
+        """The share of the noes that training sees: all of them where the pairs are few."""
+        per_customer = min(self.spec.candidates, self.items)
+        pairs = per_customer * self.spec.customers_per_date * self.spec.train_dates
+        return 1.0 if pairs <= FEW_PAIRS else self.spec.negatives_share
 
     # -- choosing ----------------------------------------------------------------------------
 
@@ -236,7 +247,7 @@ class PairTrainer:
                 return test, rows, True
         bucket = stable_hash(test.frame.entity, "test") % np.uint64(1000)
         held_out = bucket < np.uint64(round(TEST_SHARE * 1000))
-        rest = _thinned(_rows(test, ~held_out), self.spec.negatives_share)
+        rest = _thinned(_rows(test, ~held_out), self.share)
         return _rows(test, held_out), rest, False
 
     # -- rows --------------------------------------------------------------------------------
@@ -271,7 +282,7 @@ class PairTrainer:
         rows = _some(snapshot, most)
         truth = self.truth_of(as_of)
         true_pairs = _true_pairs(snapshot, truth)
-        share = 1.0 if whole else self.spec.negatives_share
+        share = 1.0 if whole else self.share
         random = np.random.default_rng([self.seed, int(day.astype(np.int64))])
         features, customers, hits, reaches = [], [], [], []
         for pairs in candidate_pairs(snapshot, rows, self.spec.candidates):

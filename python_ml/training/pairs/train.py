@@ -76,6 +76,7 @@ def _train_level(
     trainer = PairTrainer(
         spec,
         shop.level,
+        items,
         horizon_days,
         shop.snapshot,
         lambda day: shop.truth(day, horizon_days),
