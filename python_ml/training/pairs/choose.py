@@ -39,6 +39,7 @@ SWEEP = (25, 50, 100, 200, 400)
 ROWS_EXPLAINED = 2_000
 TEST_SHARE = 0.25
 FEW_PAIRS = 150_000
+"""Up to here every pair that came to nothing is learned from."""
 
 
 @dataclass(frozen=True, eq=False)
