@@ -286,11 +286,13 @@ def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> Non
         found.say("in force", "nothing was published yet")
         found.amiss("Nothing was published yet.", _command(settings, "run"))
         return
-    current = in_force(warehouse)
+    current, asked = in_force(warehouse), _asked_for(warehouse)
     runs = {run.run_id: run for run in runs_in_force(warehouse)}
     for name in sorted({*current, *all_predictions()}):
         run = runs.get(current.get(name, ""))
-        if name not in current:
+        if name not in current and name not in asked:
+            found.say("in force", f"{name}: nothing, {_why_not(warehouse, name)}")
+        elif name not in current:
             found.say("in force", f"{name}: nothing")
             found.amiss(f"No run of {name} is in force.", _command(settings, "run"))
         elif run is None:
@@ -304,6 +306,28 @@ def _in_force(found: Diagnosis, settings: Settings, warehouse: Warehouse) -> Non
                 f"{name}: run {run.run_id} as of {run.as_of_date}, {run.row_count:,} rows"
                 + (f", {run.recipe}" if run.recipe else ""),
             )
+
+
+def _asked_for(warehouse: Warehouse) -> set[str]:
+    """Predictions that were asked for, those left out that cannot be made for this shop."""
+    with warehouse.connect() as connection:
+        rows = connection.execute(
+            "select distinct prediction from raw.as_of_requests as requests "
+            "where 'skipped' is distinct from ("
+            "select event from predictions.run_events as events "
+            "where events.prediction = requests.prediction order by event_number desc limit 1)"
+        ).fetchall()
+    return {str(name) for (name,) in rows}
+
+
+def _why_not(warehouse: Warehouse, name: str) -> str:
+    with warehouse.connect() as connection:
+        row = connection.execute(
+            "select detail from predictions.run_events where prediction = %s "
+            "and event = 'skipped' order by event_number desc limit 1",
+            (name,),
+        ).fetchone()
+    return str(row[0]) if row else "nobody asked for it"
 
 
 def _bundles(found: Diagnosis, settings: Settings, warehouse: Warehouse | None) -> None:
@@ -322,7 +346,8 @@ def _bundles(found: Diagnosis, settings: Settings, warehouse: Warehouse | None) 
         if current is not None:
             text += f", {len(fitting)} fit the features as they are now"
         found.say("models", text)
-        if current is not None and not fitting:
+        is_asked = warehouse is not None and name in _asked_for(warehouse)
+        if current is not None and not fitting and is_asked:
             found.amiss(
                 f"No trained model of {name} fits the features as they are now.",
                 _command(settings, "train"),

@@ -25,4 +25,4 @@ def test_the_flow_publishes_what_the_command_would(
     with prefect_test_harness(server_startup_timeout=120):
         published = refresh(as_of=date(2025, 12, 1), settings=pipeline.settings)
     assert sorted(published) == sorted(in_force(pipeline.warehouse).values())
-    assert len(published) == 2
+    assert len(published) == 4

@@ -10,12 +10,26 @@ import pytest
 
 from python_ml.errors import BundleError
 from python_ml.training.metrics import log_loss
-from python_ml.training.recipes import MODELS, RECIPES, Blend, Boosted, Logistic
+from python_ml.training.recipes import (
+    MODELS,
+    RECIPES,
+    BaseRate,
+    Blend,
+    Boosted,
+    Logistic,
+    SmoothedRates,
+)
 from python_ml.training.recipes.base import to_logit
 from python_ml.training.recipes.boosted import _trials
 from python_ml.training.splits import customer_folds
 
-NAMES = list(RECIPES)
+OF_LINES = (BaseRate(), SmoothedRates(("recency_days", "frequency_orders_total")))
+"""Recipes that order habit does not try; any columns show what they do."""
+NAMES = [
+    *("recency", "frequency", "log_rfm", "bgnbd", "logistic", "boosted", "blend"),
+    *(recipe.name for recipe in OF_LINES),
+]
+"""Recipes of rows; those of pairs have tests of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +40,11 @@ def halves(frame):
 
 @pytest.fixture(scope="module")
 def fitted(halves, make_spec):
-    return {recipe.name: recipe.fit(halves[0], seed=3, threads=1) for recipe in make_spec().recipes}
+    recipes = (*make_spec().recipes, *OF_LINES)
+    return {recipe.name: recipe.fit(halves[0], seed=3, threads=1) for recipe in recipes}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != BaseRate.name])
 def test_every_recipe_beats_the_base_rate_on_customers_it_has_not_seen(name, fitted, halves):
     seen, unseen = halves
     predicted = fitted[name].predict(unseen.features, 90)
@@ -63,7 +78,7 @@ def test_a_model_without_its_file_names_it(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_bits(name, fitted, halves, make_spec):
-    recipe = next(r for r in make_spec().recipes if r.name == name)
+    recipe = next(r for r in (*make_spec().recipes, *OF_LINES) if r.name == name)
     again = recipe.fit(halves[0], seed=3, threads=1)
     assert again.to_files() == fitted[name].to_files()
 
@@ -142,3 +157,20 @@ def test_more_effort_begins_with_the_trials_of_less():
 def test_a_blend_hands_its_effort_on():
     blend = Blend((Boosted(), Logistic())).with_effort("thorough")
     assert blend == Blend((Boosted().with_effort("thorough"), Logistic()))
+
+
+def test_the_base_rate_is_the_share_of_ones(fitted, halves):
+    predicted = fitted["base_rate"].predict(halves[1].features, 90)
+    assert predicted == pytest.approx(np.full(len(halves[1]), halves[0].label.mean()))
+
+
+def test_rates_are_read_on_the_scale_of_logits(halves):
+    """A rate is a probability: twice the odds is the same step anywhere, and so is the answer."""
+    random = np.random.default_rng(1)
+    log_odds = random.uniform(-3, 1, len(halves[0]))
+    label = (random.random(len(log_odds)) < 1 / (1 + np.exp(-log_odds))).astype(float)
+    features = pd.DataFrame({"return_customer_rate": 1 / (1 + np.exp(-log_odds))})
+    frame = replace(halves[0], features=features, label=label, categorical=(), newest=None)
+    model = SmoothedRates(("return_customer_rate",)).fit(frame, seed=1, threads=1)
+    asked = pd.DataFrame({"return_customer_rate": [0.1, 0.3, 0.6]})
+    assert model.predict(asked, 90) == pytest.approx([0.1, 0.3, 0.6], abs=0.05)
