@@ -101,7 +101,8 @@ def test_every_baseline_is_measured_beside_what_is_published(shop: Pipeline) -> 
     measured = rows(
         shop,
         "select role, recipe, count(distinct metric) from predictions.metrics "
-        f"where prediction = '{NAME}' and metric in ('ndcg_at_10', 'recall_at_10', 'log_loss') "
+        f"where prediction = '{NAME}' and metric in ("
+        "'ndcg_at_10', 'recall_at_10', 'ndcg_at_3', 'recall_at_3', 'log_loss') "
         "group by 1, 2",
     )
     for level in ("product", "category"):

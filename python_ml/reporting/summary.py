@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 _METRICS = ("log_loss", "calibration_error", "calibration_perfect_p95", "calibration_slope", "auc")
 _HEADINGS = ("log loss", "cal. error", "(perfect ≤)", "cal. slope", "AUC")
-_PAIR_METRICS = (
-    "ndcg_at_10", "recall_at_10", "log_loss", "calibration_error", "calibration_perfect_p95", "auc",
-)  # fmt: skip
-_PAIR_HEADINGS = ("NDCG@10", "recall@10", "log loss", "cal. error", "(perfect ≤)", "AUC")
+_PAIR_METRICS = ("log_loss", "calibration_error", "calibration_perfect_p95", "auc")
+_PAIR_HEADINGS = ("log loss", "cal. error", "(perfect ≤)", "AUC")
 _GAINS = ("log_loss", "auc")
 _GAIN = "_gain_over_"
 
@@ -81,11 +79,20 @@ def ranking_table(warehouse: Warehouse, bundle_id: str, level: str, chosen: str)
         title=f"{level}, out of time, test date {tested} (95 % intervals)", title_justify="left"
     )
     table.add_column("recipe", no_wrap=True)
-    for heading in _PAIR_HEADINGS:
+    shown = next(
+        (
+            row["metric"].rsplit("_", 1)[1]
+            for row in found
+            if row["metric"].startswith("ndcg_at_") and "_gain" not in row["metric"]
+        ),
+        "",
+    )
+    metrics = (f"ndcg_at_{shown}", f"recall_at_{shown}", *_PAIR_METRICS)
+    for heading in (f"NDCG@{shown}", f"recall@{shown}", *_PAIR_HEADINGS):
         table.add_column(heading, justify="right", no_wrap=True)
-    order = sorted(by_recipe, key=lambda name: -_value(by_recipe[name].get("ndcg_at_10")))
+    order = sorted(by_recipe, key=lambda name: -_value(by_recipe[name].get(metrics[0])))
     for name in order:
-        cells = [_cell(by_recipe[name].get(metric)) for metric in _PAIR_METRICS]
+        cells = [_cell(by_recipe[name].get(metric)) for metric in metrics]
         is_chosen = name == chosen
         label = f"{name} (published)" if is_chosen else name
         table.add_row(label, *cells, style="bold" if is_chosen else None)

@@ -34,7 +34,6 @@ from python_ml.training.spec import TooSmallError
 from python_ml.training.splits import stable_hash
 
 OnStep = Callable[[str], None]
-RANKING_METRICS = ("ndcg_at_10", "recall_at_10")
 SWEEP = (25, 50, 100, 200, 400)
 ROWS_EXPLAINED = 2_000
 TEST_SHARE = 0.25
@@ -192,7 +191,7 @@ class PairTrainer:
     def _choose(
         self, dates: DayArray, label_known_at: DayArray, test_train: DayArray
     ) -> dict[str, float] | None:
-        """Return each recipe's NDCG@10 on a date whose outcome was known before the test date."""
+        """Return each recipe's NDCG on a date whose outcome was known before the test date."""
         if len(test_train) == 0:
             return None
         date_ = test_train[-1]
@@ -322,13 +321,16 @@ class PairTrainer:
 
     def _scores(self, model: FittedModel, test: Sampled) -> RankingScores:
         probability = model.predict(test.frame.features, self.horizon_days)
-        return ranking_scores(test.customer, probability, test.frame.label > 0, test.bought)
+        return ranking_scores(
+            test.customer, probability, test.frame.label > 0, test.bought, self.spec.shown
+        )
 
     def _measure(
         self, fitted: Mapping[str, FittedModel], test: Sampled, share: float
     ) -> tuple[list[RankingLine], list[Measured]]:
         rounds, seed = self.spec.bootstrap_rounds, self.seed
         day = str(test.frame.as_of[0]) if len(test.frame) else ""
+        ndcg, recall = (f"{metric}_at_{self.spec.shown}" for metric in ("ndcg", "recall"))
         scores = {name: self._scores(model, test) for name, model in fitted.items()}
         ranking = [
             RankingLine(
@@ -336,17 +338,13 @@ class PairTrainer:
                 test_date=day,
                 customers=len(test.bought),
                 metrics={
-                    "ndcg_at_10": mean_interval(own.ndcg, rounds=rounds, seed=seed),
-                    "recall_at_10": mean_interval(own.recall, rounds=rounds, seed=seed),
+                    ndcg: mean_interval(own.ndcg, rounds=rounds, seed=seed),
+                    recall: mean_interval(own.recall, rounds=rounds, seed=seed),
                 },
                 gains={
                     other: {
-                        "ndcg_at_10": mean_interval(
-                            own.ndcg - theirs.ndcg, rounds=rounds, seed=seed
-                        ),
-                        "recall_at_10": mean_interval(
-                            own.recall - theirs.recall, rounds=rounds, seed=seed
-                        ),
+                        ndcg: mean_interval(own.ndcg - theirs.ndcg, rounds=rounds, seed=seed),
+                        recall: mean_interval(own.recall - theirs.recall, rounds=rounds, seed=seed),
                     }
                     for other, theirs in scores.items()
                     if other != name

@@ -12,21 +12,25 @@ from python_ml.training.frame import FloatArray
 from python_ml.training.metrics import LEVELS, Interval, customer_weights
 
 AT = 10
-"""Items that a customer is shown."""
+"""Items that a customer is shown, unless the level says otherwise."""
 
 Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class RankingScores:
-    """NDCG@10 and recall@10 of each customer who bought something new, in one fixed order."""
+    """NDCG and recall of each customer who bought something new, in one fixed order."""
 
     ndcg: FloatArray
     recall: FloatArray
 
 
 def ranking_scores(
-    customer: Codes, score: FloatArray, hit: npt.NDArray[np.bool_], bought: Mapping[int, int]
+    customer: Codes,
+    score: FloatArray,
+    hit: npt.NDArray[np.bool_],
+    bought: Mapping[int, int],
+    at: int = AT,
 ) -> RankingScores:
     """Return the scores of every customer of ``bought``.
 
@@ -41,22 +45,24 @@ def ranking_scores(
     bought
         How many new items each customer then bought, candidates or not: what was no candidate
         counts as missed.
+    at
+        How many items are shown.
     """
     order = np.lexsort((-score, customer))
     who, hits = customer[order], hit[order].astype(np.float64)
     start = np.flatnonzero(np.r_[True, who[1:] != who[:-1]]) if len(who) else np.array([], int)
     place = np.arange(len(who)) - np.repeat(start, np.diff(np.r_[start, len(who)]))
-    shown = place < AT
+    shown = place < at
     gain = np.where(shown, hits / np.log2(place + 2.0), 0.0)
     top = int(customer.max(initial=-1)) + 1
     top = max(top, max(bought, default=-1) + 1)
     gains = np.bincount(who, weights=gain, minlength=top)
     found = np.bincount(who, weights=np.where(shown, hits, 0.0), minlength=top)
-    ideal = np.cumsum(1.0 / np.log2(np.arange(AT) + 2.0))
+    ideal = np.cumsum(1.0 / np.log2(np.arange(at) + 2.0))
     people = np.array(sorted(bought), dtype=np.int64)
     count = np.array([bought[who_] for who_ in people], dtype=np.int64)
     return RankingScores(
-        ndcg=gains[people] / ideal[np.minimum(count, AT) - 1], recall=found[people] / count
+        ndcg=gains[people] / ideal[np.minimum(count, at) - 1], recall=found[people] / count
     )
 
 

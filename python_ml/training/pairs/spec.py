@@ -24,7 +24,9 @@ class PairSpec:
     recipes
         What may be published, simplest first.
     min_gain
-        NDCG@10 on an earlier date that a less simple recipe must win.
+        NDCG on an earlier date that a less simple recipe must win.
+    shown
+        Items of a customer that NDCG and recall look at.
     candidates
         Per customer, when training and when scoring.
     customers_per_date, test_customers
@@ -48,6 +50,7 @@ class PairSpec:
         Ranker(),
     )
     min_gain: float = 0.001
+    shown: int = 10
     candidates: int = 200
     customers_per_date: int = 3_000
     test_customers: int = 6_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 from python_ml.predictions.base import PairPrediction
@@ -13,6 +14,8 @@ from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.spec import TooSmallError
 from python_ml.warehouse.postgres import Warehouse
 
+SHOWN = {"product": 10, "category": 3}
+"""Items of each level that a customer is shown: what NDCG and recall look at."""
 FEWEST_ITEMS = 3
 """With fewer items there is nothing to rank."""
 
@@ -74,7 +77,7 @@ def _train_level(
         )
     dates, known = shop.matured_dates(horizon_days)
     trainer = PairTrainer(
-        spec,
+        replace(spec, shown=SHOWN[shop.level]),
         shop.level,
         items,
         horizon_days,
