@@ -36,7 +36,9 @@ final as (
         return_risk_rows.model_version,
         return_risk_rows.run_id,
         return_risk_rows.scored_at,
-        return_risk_rows.label_known_at
+        return_risk_rows.label_known_at,
+        return_risk_rows.reasons_text,
+        return_risk_rows.calibration_note
     from return_risk_rows
     inner join runs_in_force on return_risk_rows.run_id = runs_in_force.run_id
 

@@ -79,7 +79,9 @@ scored_lines as (
         runs.recipe,
         runs.bundle_id as model_version,
         scores.scored_at,
-        scores.label_known_at
+        scores.label_known_at,
+        {{ reasons_in_words('scores.reasons') }} as reasons_text,
+        {{ json_text('runs.detail', 'calibration_note') }} as calibration_note
     from scores
     inner join runs on scores.run_id = runs.run_id
     inner join lines on scores.line_key = lines.line_key
@@ -191,7 +193,9 @@ final as (
         recipe,
         model_version,
         scored_at,
-        label_known_at
+        label_known_at,
+        reasons_text,
+        calibration_note
     from valued_lines
 
 )
