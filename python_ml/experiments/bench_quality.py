@@ -184,6 +184,7 @@ def train_at(cut: Cut, pipeline: Pipeline) -> TrainingResult:
         seed=pipeline.settings.seed,
         threads=pipeline.settings.threads,
         newest=cut.newest,
+        effort=pipeline.effort(),
     )
 
 
