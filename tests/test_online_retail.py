@@ -36,7 +36,7 @@ def shop(make_pipeline: MakePipeline, printed: list[str]) -> Pipeline:
     pipeline = make_pipeline()
     done: subprocess.CompletedProcess[str] = smartretail(
         pipeline, "run", "--source", "online_retail", "--path", str(FOLDER),
-        "--as-of", AS_OF, "--horizon-days", "180",
+        "--as-of", AS_OF, "--horizon-days", "180", "--only", "order_habit",
     )  # fmt: skip
     printed.append(done.stdout)
     return pipeline
