@@ -161,7 +161,8 @@ price_ranks as (
         *,
         percent_rank() over (
             partition by as_of_date, item_level, case when mean_price is null then 1 else 0 end
-            order by mean_price
+            -- as money: sums of doubles differ in their last bits, and equal prices share a rank
+            order by cast(mean_price as {{ type_amount() }})
         ) as price_rank
     from item_facts
 
