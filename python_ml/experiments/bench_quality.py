@@ -4,7 +4,11 @@
 
 For each as-of date and horizon, everything is trained on what was known then and measured on what
 followed. ``--known-by`` is a wall: no outcome that was known later is read from the warehouse. The
-home's features are built for the as-of dates asked for; nothing is published.
+home's features are built for the as-of dates asked for; nothing is published. Purchase potential
+is measured on a run that was published for the date:
+
+    smartretail run --only purchase_potential --as-of 2024-03-01
+    python -m python_ml.experiments.bench_quality purchase_potential --as-of 2024-03-01
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from python_ml.errors import InputError, SmartRetailError
-from python_ml.experiments import peers_order_habit
+from python_ml.experiments import peers_order_habit, peers_purchase_potential
 from python_ml.pipeline import Pipeline, Request
 from python_ml.predictions import get_prediction
 from python_ml.predictions.base import Prediction
@@ -77,10 +81,10 @@ class Line:
     measurement: Measurement
 
 
-Section = Callable[[Pipeline, argparse.Namespace], list[Line]]
+Section = Callable[[Pipeline, argparse.Namespace], list[Table]]
 
 
-def order_habit(pipeline: Pipeline, options: argparse.Namespace) -> list[Line]:
+def order_habit(pipeline: Pipeline, options: argparse.Namespace) -> list[Table]:
     """Measure the published recipe and the peers on each cut."""
     lines = []
     for cut in read_cuts(pipeline, "order_habit", options):
@@ -98,11 +102,24 @@ def order_habit(pipeline: Pipeline, options: argparse.Namespace) -> list[Line]:
         if options.oracle is not None:
             predictions["oracle"] = oracle_at(cut, options.oracle)
         lines += [measured(cut, name, values) for name, values in predictions.items()]
-    return lines
+    return [as_table("order_habit", lines)]
 
 
-SECTIONS: dict[str, Section] = {"order_habit": order_habit}
-"""One per prediction; each returns its lines, and :func:`main` prints them."""
+def purchase_potential(pipeline: Pipeline, options: argparse.Namespace) -> list[Table]:
+    """Measure the run published for each date, and the peers that rank every item."""
+    if not options.as_of:
+        raise InputError(
+            "Purchase potential is measured on published runs.",
+            "Name the date of one with --as-of; its outcome must be known.",
+        )
+    return [peers_purchase_potential.as_table(pipeline, day) for day in options.as_of]
+
+
+SECTIONS: dict[str, Section] = {
+    "order_habit": order_habit,
+    "purchase_potential": purchase_potential,
+}
+"""One per prediction; each returns its tables, and :func:`main` prints them."""
 
 
 def read_cuts(pipeline: Pipeline, name: str, options: argparse.Namespace) -> list[Cut]:
@@ -265,11 +282,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pipeline = Pipeline(load_settings(home=options.home))
     console = Console(width=140)
     try:
-        lines = SECTIONS[options.prediction](pipeline, options)
+        tables = SECTIONS[options.prediction](pipeline, options)
     except SmartRetailError as error:
         console.print(f"error: {error.message} {error.hint}")
         return error.exit_code
-    console.print(as_table(options.prediction, lines))
+    console.print(*tables)
     return 0
 
 

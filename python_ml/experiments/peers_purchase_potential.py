@@ -3,21 +3,15 @@
 Popularity, item-to-item, EASE and ALS rank every item that is new to a customer; ours is the run
 published for that as-of date, as a merchant would have seen it. Measured on customers who then
 bought something new that the shop already had. The home must hold the outcome: load later data,
-then run with an earlier ``--as-of``.
-
-    python -m python_ml.experiments.peers_purchase_potential --home HOME --as-of 2024-03-01
+then run with an earlier ``--as-of``. :mod:`python_ml.experiments.bench_quality` is the command.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.table import Table
 from scipy import sparse
 
@@ -25,13 +19,10 @@ from python_ml.errors import InputError
 from python_ml.pipeline import Pipeline
 from python_ml.predictions import get_prediction
 from python_ml.predictions.base import PairPrediction
-from python_ml.settings import load_settings
 from python_ml.training.frame import FloatArray
 from python_ml.training.pairs.measure import RankingScores, mean_interval, ranking_scores
 from python_ml.training.pairs.shop import PairShop
 from python_ml.training.pairs.snapshot import Snapshot
-
-log = logging.getLogger(__name__)
 
 OURS = "smartretail"
 ROUNDS = 500
@@ -150,18 +141,12 @@ def _scores_of(
     return ranking_scores(customer, value, hit, bought)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, default=None)
-    parser.add_argument("--as-of", type=date.fromisoformat, required=True)
-    parser.add_argument("--level", choices=("product", "category"), default="product")
-    options = parser.parse_args()
-    settings = load_settings(home=options.home) if options.home else load_settings()
-    found = compare(Pipeline(settings), options.as_of, options.level)
+def as_table(pipeline: Pipeline, as_of: date, level: str = "product") -> Table:
+    """Lay out every peer and ours, the best ranking first."""
+    found = compare(pipeline, as_of, level)
     ours = found[OURS]
     table = Table(
-        title=f"{options.level}, as of {options.as_of}: {len(ours.ndcg):,} customers "
+        title=f"{level}, as of {as_of}: {len(ours.ndcg):,} customers "
         "(95 % intervals; gain: ours less theirs, paired)"
     )
     for heading in ("", "recall@10", "NDCG@10", "gain in NDCG@10"):
@@ -175,8 +160,4 @@ def main() -> None:
             f"{shown.value:.4f} ({shown.low:.4f}-{shown.high:.4f})",
             "" if name == OURS else f"{gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f})",
         )
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+    return table
