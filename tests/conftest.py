@@ -80,5 +80,13 @@ def make_pipeline(
 
 @pytest.fixture(scope="session")
 def time_rules_pipeline(make_pipeline: MakePipeline) -> Pipeline:
-    """One home for all tests that build the same shop in many versions: dbt parses it once."""
-    return make_pipeline()
+    """One home for all tests that build the same shop in many versions: dbt parses it once.
+
+    A broken rule may multiply rows without end: statements, a second long as the rules are, end
+    before they have filled the disk.
+    """
+    pipeline = make_pipeline()
+    with pipeline.warehouse.connect(autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("alter database {} set statement_timeout = '30s'").format(name))
+    return pipeline
