@@ -20,7 +20,7 @@ help: ## Say what there is.
 run: .venv/installed ## Install, start the database, and predict for the demo shop.
 	$(BIN)/smartretail run
 
-test: .venv/installed ## Run the tests (under 10 minutes).
+test: .venv/installed ## Run the tests (some 10 minutes).
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-full: .venv/installed ## Run all tests, the long ones too.
