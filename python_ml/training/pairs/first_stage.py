@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import lapack
-from scipy.sparse.linalg import svds
+from sklearn.utils.extmath import randomized_svd
 
 Matrix = npt.NDArray[np.float32]
 
@@ -27,6 +27,8 @@ RIDGE_OF_MEAN, LEAST_RIDGE = 20.0, 50.0
 COSINE_SHRINKAGE = 3.0
 FACTORS = 48
 FACTOR_SHRINKAGE = 10.0
+NEGLIGIBLE = 1e-6
+"""Of the strongest factor: weaker ones are rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +127,7 @@ def _factors(columns: sparse.csr_matrix) -> tuple[Matrix, Matrix]:
     buyers = np.asarray((columns > 0).sum(axis=0)).ravel()
     scale = 1.0 / np.sqrt(buyers + FACTOR_SHRINKAGE)
     scaled = (columns @ sparse.diags(scale)).astype(np.float64)
-    _, _, right = svds(scaled, k=rank, v0=np.ones(min(scaled.shape)), solver="arpack")
-    vectors = right.T
+    # seeded: ARPACK restarts at random where factors are equally strong
+    _, strengths, right = randomized_svd(scaled, n_components=rank, n_iter=5, random_state=0)
+    vectors = right[strengths > NEGLIGIBLE * strengths.max(initial=0.0)].T
     return (vectors * scale[:, None]).astype(np.float32), vectors.astype(np.float32)

@@ -56,3 +56,12 @@ def test_only_the_most_bought_items_have_scores() -> None:
 def test_a_shop_of_one_item_is_no_error() -> None:
     alone = sparse.csr_matrix(np.ones((3, 1), dtype=np.float32))
     assert fit_first_stage(alone).scores(alone, alone)["low_rank"].shape == (3, 1)
+
+
+def test_the_same_purchases_give_the_same_factors() -> None:
+    together = np.zeros((40, 4), dtype=np.float32)
+    together[:20, :2] = 1
+    together[20:, 2:] = 1
+    first, *others = [fit_first_stage(sparse.csr_matrix(together)) for _ in range(20)]
+    for other in others:
+        assert (other.factors_out == first.factors_out).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from python_ml.training.pairs.interactions import NEVER, Interactions, day_number, decayed
@@ -27,6 +27,7 @@ def one(ordered: int, known: int, superseded: int | None) -> Interactions:
     )
 
 
+@settings(deadline=None)  # machines are noisy
 @given(DAYS, DAYS, st.none() | DAYS)
 def test_a_version_counts_when_it_had_happened_was_known_and_not_yet_replaced(
     ordered: int, known: int, superseded: int | None
