@@ -12,6 +12,7 @@ from python_ml.predictions.base import PairPrediction
 from python_ml.scoring.reasons import top_reasons
 from python_ml.training.pairs.bundle import PairBundle, PairLevel
 from python_ml.training.pairs.candidates import Pairs, candidate_pairs
+from python_ml.training.pairs.measure import place_within
 from python_ml.training.pairs.shop import PairShop
 from python_ml.training.pairs.snapshot import Catalogues, Snapshot
 from python_ml.warehouse.catalogue import Feature
@@ -91,7 +92,7 @@ def _scored(
         if not len(pairs):
             continue
         probability = level.predict(pairs.features)
-        place = _places(pairs, probability)
+        place = place_within(pairs.customer, -probability, pairs.item)
         kept = np.flatnonzero(place < most) if most is not None else np.arange(len(pairs))
         count = len(kept)
         yield pa.record_batch(
@@ -127,16 +128,6 @@ def _says(column: object) -> str | None:
     if name.startswith(COLLABORATIVE):
         return "many are beginning to buy it"
     return SAYS.get(name)
-
-
-def _places(pairs: Pairs, probability: np.ndarray) -> np.ndarray:
-    """Return each pair's place among its customer's, the likeliest first, ties by item."""
-    order = np.lexsort((pairs.item, -probability, pairs.customer))
-    who = pairs.customer[order]
-    start = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
-    place = np.empty(len(who), dtype=np.int64)
-    place[order] = np.arange(len(who)) - np.repeat(start, np.diff(np.r_[start, len(who)]))
-    return place
 
 
 def _schema() -> pa.Schema:

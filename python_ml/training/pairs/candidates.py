@@ -23,7 +23,6 @@ AT_A_TIME = 256
 NEW_ARRIVAL_DAYS = 30.0
 PRICE_SPREAD = 0.3
 """Log price that any customer strays from their mean."""
-IDS = ("category_name",)
 
 Codes = npt.NDArray[np.int64]
 

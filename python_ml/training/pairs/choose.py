@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -25,6 +25,7 @@ from python_ml.training.pairs.measure import (
     RankingScores,
     candidate_recall,
     mean_interval,
+    place_within,
     ranking_scores,
 )
 from python_ml.training.pairs.snapshot import Snapshot
@@ -287,7 +288,7 @@ class PairTrainer:
         features, customers, hits, reaches = [], [], [], []
         for pairs in candidate_pairs(snapshot, rows, self.spec.candidates):
             hit = np.isin(pairs.customer * len(snapshot.items) + pairs.item, true_pairs)
-            place = _place_within(pairs.customer, pairs.reach)
+            place = place_within(pairs.customer, pairs.reach)
             kept = hit | (random.random(len(hit)) < share)
             features.append(pairs.features.loc[kept])
             customers.append(pairs.customer[kept])
@@ -406,16 +407,6 @@ def _categorical(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(f"item_{name}" for name in snapshot.item_categorical)
 
 
-def _place_within(customer: IntArray, reach: IntArray) -> IntArray:
-    """Return each pair's place among its customer's candidates, nearest first."""
-    order = np.lexsort((reach, customer))
-    who = customer[order]
-    start = np.flatnonzero(np.r_[True, who[1:] != who[:-1]]) if len(who) else np.zeros(0, int)
-    place = np.empty(len(who), dtype=np.int64)
-    place[order] = np.arange(len(who)) - np.repeat(start, np.diff(np.r_[start, len(who)]))
-    return place
-
-
 def _rows(sampled: Sampled, mask: BoolArray) -> Sampled:
     customer = sampled.customer[mask]
     left = set(customer.tolist())
@@ -448,8 +439,3 @@ def _importances(
             "importance": importance.to_numpy(dtype=np.float64),
         }
     )
-
-
-def pooled(parts: Sequence[PairResult]) -> pd.DataFrame:
-    """Return the importances of all levels as one table."""
-    return pd.concat([part.importances for part in parts], ignore_index=True)

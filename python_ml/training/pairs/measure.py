@@ -48,10 +48,8 @@ def ranking_scores(
     at
         How many items are shown.
     """
-    order = np.lexsort((-score, customer))
-    who, hits = customer[order], hit[order].astype(np.float64)
-    start = np.flatnonzero(np.r_[True, who[1:] != who[:-1]]) if len(who) else np.array([], int)
-    place = np.arange(len(who)) - np.repeat(start, np.diff(np.r_[start, len(who)]))
+    who, hits = customer, hit.astype(np.float64)
+    place = place_within(customer, -score)
     shown = place < at
     gain = np.where(shown, hits / np.log2(place + 2.0), 0.0)
     top = int(customer.max(initial=-1)) + 1
@@ -64,6 +62,16 @@ def ranking_scores(
     return RankingScores(
         ndcg=gains[people] / ideal[np.minimum(count, at) - 1], recall=found[people] / count
     )
+
+
+def place_within(customer: Codes, *keys: npt.NDArray[np.generic]) -> Codes:
+    """Return each row's place among its customer's, from 0: by the first key, ties by the next."""
+    order = np.lexsort((*keys[::-1], customer))
+    who = customer[order]
+    start = np.flatnonzero(np.r_[True, who[1:] != who[:-1]]) if len(who) else np.zeros(0, int)
+    place = np.empty(len(who), dtype=np.int64)
+    place[order] = np.arange(len(who)) - np.repeat(start, np.diff(np.r_[start, len(who)]))
+    return place
 
 
 def mean_interval(values: FloatArray, *, rounds: int, seed: int) -> Interval:
