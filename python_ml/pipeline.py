@@ -656,7 +656,7 @@ def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
 
 def _detail(bundle: AnyBundle) -> str:
     """What the marts say of a run beside its rows."""
-    note = bundle.calibration_note if isinstance(bundle, Bundle) else None
+    note = bundle.calibration_note
     return json.dumps({"calibration_note": note} if note else {})
 
 

@@ -181,14 +181,14 @@ final as (
         cast(orders_total as integer) as product_orders_total,
         cast(buyers_total as integer) as product_buyers_total,
         {%- for days in windows %}
-        cast(orders_{{ days }}d as integer) as product_orders_{{ days }}d,
+        {{ per_thousand('orders_' ~ days ~ 'd', 'same_level') }} as product_order_share_{{ days }}d,
         {%- endfor %}
         {%- for days in windows %}
-        cast(new_buyers_{{ days }}d as integer) as product_new_buyers_{{ days }}d,
+        {{ per_thousand('new_buyers_' ~ days ~ 'd', 'same_level') }} as product_new_buyer_share_{{ days }}d,
         {%- endfor %}
         {%- for days in half_lives %}
-        cast(new_buyers_decayed_{{ days }}d as {{ type_double() }})
-            as product_new_buyers_decayed_{{ days }}d,
+        {{ per_thousand('new_buyers_decayed_' ~ days ~ 'd', 'same_level') }}
+            as product_new_buyer_share_decayed_{{ days }}d,
         {%- endfor %}
         {{ ratio('new_buyers_7d + 0.5', '(new_buyers_30d * 7.0 / 30) + 0.5') }} as product_trend_7d,
         {{ ratio('new_buyers_30d + 1', '(new_buyers_90d / 3.0) + 1') }} as product_trend_30d,
@@ -200,7 +200,7 @@ final as (
         {{ ratio('gross_amount - net_amount', 'gross_amount') }} as product_discount_share,
 
         -- season
-        cast(new_buyers_year_ago_90d as integer) as season_new_buyers_year_ago_90d,
+        {{ per_thousand('new_buyers_year_ago_90d', 'same_level') }} as season_new_buyer_share_year_ago_90d,
         {{ ratio('new_buyers_year_ago_90d + 1', 'new_buyers_before_year_ago_90d + 1') }}
             as season_rise_year_ago_90d,
 
@@ -212,6 +212,7 @@ final as (
         -- category
         category as category_name
     from price_ranks
+    window same_level as (partition by as_of_date, item_level)
 
 )
 

@@ -345,7 +345,11 @@ def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> No
     for part in describe_run(pipeline.warehouse, request.as_of, outcomes):
         out.print(part)
     home = pipeline.settings.home_option
-    made = [outcome.prediction for outcome in outcomes if outcome.bundle_id]
+    made = [
+        outcome.prediction
+        for outcome in outcomes
+        if outcome.bundle_id and pipeline.warehouse.relation_exists("marts", outcome.prediction)
+    ]
     mart = made[0] if made else "customers"
     place = pipeline.warehouse.layout.shown("marts", mart)
     out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table {place} limit 5"')

@@ -24,7 +24,7 @@ SAYS = {
     "affinity_category": "{value:%} of what the customer buys is of this category",
     "affinity_price": "price {value:+} spreads away from the customer's usual",
     "affinity_quantity": "bought in other quantities than the customer's usual",
-    "item_product_new_buyers_30d": "{value} first-time buyers in the last 30 days",
+    "item_product_new_buyer_share_30d": "{value} of 1,000 first-time purchases of the last 30 days",
     "item_product_age_days": "sold for {value} days",
     "item_season_rise_year_ago_90d": "first-time buyers rose {value} times a year ago",
     "customer_product_new_90d": "the customer tried {value} new products in 90 days",

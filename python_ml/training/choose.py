@@ -26,7 +26,7 @@ from python_ml.training.level import (
 )
 from python_ml.training.metrics import Interval, Measurement, log_loss, measure, paired_gain
 from python_ml.training.payoff import Savings, measure_savings
-from python_ml.training.recipes.base import FittedModel, Recipe, shift_to_mean
+from python_ml.training.recipes.base import EDGE, FittedModel, Recipe, shift_to_mean
 from python_ml.training.recipes.blend import Blend
 from python_ml.training.recipes.out_of_fold import out_of_fold
 from python_ml.training.spec import Effort, PredictionSpec, TooSmallError
@@ -244,7 +244,8 @@ def train(
 
     levels = {recipe.name: runner.level(recipe.name, origins, test) for recipe in eligible}
     selection = _selection(origins, test, levels)
-    chosen = _choose(selection, spec.min_gain, by_time=bool(origins))
+    min_gain = spec.min_gain * _uncertainty(float(frame.rows(split.train).label.mean()))
+    chosen = _choose(selection, min_gain, by_time=bool(origins))
     say("Measuring")
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
 
@@ -454,6 +455,19 @@ def _choose(losses: Mapping[str, float], min_gain: float, *, by_time: bool) -> s
         return Blend.name
     best = min(losses.values())
     return next(name for name, loss in losses.items() if loss < best + min_gain)
+
+
+def _uncertainty(rate: float) -> float:
+    """Return the entropy of a yes-rate, 1 at a half.
+
+    Where nearly everybody says yes, all log-loss there is to win may be less than what is a small
+    gain elsewhere.
+
+    >>> [round(_uncertainty(rate), 2) for rate in (0.5, 0.1, 0.01)]
+    [1.0, 0.47, 0.08]
+    """
+    rates = np.array([rate, 1 - rate])
+    return float(-(rates * np.log2(np.maximum(rates, EDGE))).sum())
 
 
 def _measure_all(

@@ -37,7 +37,8 @@ class PredictionSpec:
     burn_in_days
         Dates this close to the first one do not train: see :func:`splits.after_burn_in`.
     min_gain
-        Log-loss that a less simple choice must save.
+        Log-loss that a less simple choice must save where half say yes; in proportion less where
+        the answer is nearly sure.
     most_origins
         Rolling origins that recipes are chosen on.
     max_training_rows

@@ -21,6 +21,11 @@
     cast({{ numerator }} as {{ type_double() }}) / nullif(cast({{ denominator }} as {{ type_double() }}), 0)
 {%- endmacro %}
 
+{#- Of every 1,000 in a named window, this row's: counts would say which season it was, and how large the shop. -#}
+{% macro per_thousand(amount, in_window) -%}
+    coalesce({{ ratio('1000 * ' ~ amount, 'sum(' ~ amount ~ ') over ' ~ in_window) }}, 0)
+{%- endmacro %}
+
 {#- 0.5 ^ (age / half life): the weight of something that happened `age` days ago. -#}
 {% macro decay(age_days, half_life_days) -%}
     power(cast(0.5 as {{ type_double() }}), {{ age_days }} / cast({{ half_life_days }} as {{ type_double() }}))

@@ -80,6 +80,12 @@ class PairBundle:
         """Length of the window that is predicted."""
         return int(self.manifest["horizon_days"])
 
+    @property
+    def calibration_note(self) -> str:
+        """What the probabilities failed on the test date, by level; empty for nothing."""
+        notes = [(level["level"], level["calibration_note"]) for level in self.manifest["levels"]]
+        return " ".join(f"{level.capitalize()}: {note}." for level, note in notes if note)
+
 
 def save_pair_bundle(
     results: Sequence[PairResult],
@@ -124,6 +130,7 @@ def _describe(result: PairResult) -> dict[str, Any]:
         "rows": result.rows,
         "customers": result.customers,
         "level_tested": result.level_tested,
+        "calibration_note": result.calibration_note(),
         "candidate_recall": {str(n): share for n, share in result.candidate_recall.items()},
         "ranking": [asdict(line) for line in result.ranking],
         "left_out": dict(result.left_out),

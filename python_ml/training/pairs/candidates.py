@@ -13,18 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
 from python_ml.training.pairs.first_stage import Matrix
+from python_ml.training.pairs.measure import place_within
 from python_ml.training.pairs.snapshot import Positions, Snapshot
 from python_ml.training.recipes.design import as_text
 
 AT_A_TIME = 256
 """Customers scored at once: memory grows with it times the items."""
+MOST_POPULAR, MOST_NEW, BEST_OF_GROUP = 4_000, 1_000, 10
+"""Items that are looked at beside those with collaborative scores; in a larger shop the others are
+nobody's likeliest, and ranking them for everybody is what most time would go into."""
 NEW_ARRIVAL_DAYS = 30.0
 PRICE_SPREAD = 0.3
 """Log price that any customer strays from their mean."""
 
 Codes = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,56 +65,103 @@ def candidate_pairs(snapshot: Snapshot, rows: Positions, most: int) -> Iterator[
     most
         Candidates per customer, at the most.
     """
-    groups = _Groups(snapshot)
+    shelf = _Shelf(snapshot)
     for start in range(0, len(rows), AT_A_TIME):
-        yield _pairs(snapshot, groups, rows[start : start + AT_A_TIME], most)
+        yield _pairs(snapshot, shelf, rows[start : start + AT_A_TIME], most)
 
 
-class _Groups:
-    """What items share: categories and other labels, and how each customer spreads over them."""
+class _Shelf:
+    """The items that are looked at, and what is the same about them for every customer.
+
+    Attributes
+    ----------
+    items
+        Positions in the snapshot, ascending.
+    popular
+        By signal, how many have begun to buy each of ``items``, and how new it is.
+    codes
+        By attribute, the group of each of ``items``.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.codes: dict[str, Codes] = {}
-        for name in snapshot.item_categorical:
-            codes, levels = pd.factorize(as_text(snapshot.item_features[name]))
-            if 1 < len(levels) < len(snapshot.items):
-                self.codes[name] = np.where(codes < 0, len(levels), codes)
+        groups = _groups(snapshot)
+        popular = _popular(snapshot.item_features)
+        self.items = _looked_at(snapshot, popular, groups)
+        self.popular = {name: values[self.items] for name, values in popular.items()}
+        self.codes = {name: codes[self.items] for name, codes in groups.items()}
+        self._members = {
+            name: sparse.csr_matrix(
+                (np.ones(len(codes), np.float32), (np.arange(len(codes)), codes))
+            )
+            for name, codes in groups.items()
+        }
 
-    def affinity(self, bought: Matrix, name: str) -> Matrix:
+    def affinities(self, bought: sparse.csr_matrix) -> dict[str, Matrix]:
         """Return the share of what each customer bought that each item's group has."""
-        codes = self.codes[name]
-        by_group = np.zeros((len(bought), int(codes.max()) + 1), dtype=np.float32)
-        for group in range(by_group.shape[1]):
-            by_group[:, group] = bought[:, codes == group].sum(axis=1)
-        total = np.maximum(by_group.sum(axis=1, keepdims=True), 1e-9)
-        return np.asarray((by_group / total)[:, codes], dtype=np.float32)
+        found = {}
+        for name, members in self._members.items():
+            by_group = np.asarray((bought @ members).todense(), dtype=np.float32)
+            total = np.maximum(by_group.sum(axis=1, keepdims=True), 1e-9)
+            found[_short(name)] = (by_group / total)[:, self.codes[name]]
+        return found
 
 
-def _pairs(snapshot: Snapshot, groups: _Groups, rows: Positions, most: int) -> Pairs:
-    bought = np.asarray(snapshot.bought[rows].todense(), dtype=np.float32)
-    owned = np.asarray(snapshot.owned[rows].todense()) > 0
-    scores = snapshot.scores(rows)
-    affinities = {_short(name): groups.affinity(bought, name) for name in groups.codes}
-    signals = {**scores, **_popular(snapshot, len(rows)), **_in_taste(snapshot, affinities)}
-    ranks = {name: _ranks(values, owned, most) for name, values in signals.items()}
+def _groups(snapshot: Snapshot) -> dict[str, Codes]:
+    """Return what items share, categories and other labels: the group of each item."""
+    found: dict[str, Codes] = {}
+    for name in snapshot.item_categorical:
+        codes, levels = pd.factorize(as_text(snapshot.item_features[name]))
+        if 1 < len(levels) < len(snapshot.items):
+            found[name] = np.where(codes < 0, len(levels), codes)
+    return found
+
+
+def _looked_at(
+    snapshot: Snapshot, popular: dict[str, Values], groups: dict[str, Codes]
+) -> Positions:
+    """Return the items that some customer may find among their likeliest, ascending."""
+    if len(snapshot.items) <= MOST_POPULAR:
+        return np.arange(len(snapshot.items))
+    kept = [snapshot.stage.top]
+    for name, most in (("popular", MOST_POPULAR), ("arrival", MOST_NEW)):
+        order = np.argsort(-popular[name], kind="stable")[:most]
+        kept.append(order[popular[name][order] > 0])
+    everything = np.arange(len(snapshot.items))
+    for codes in groups.values():
+        place = place_within(codes, -popular["popular_of_late"], everything)
+        kept.append(everything[place < BEST_OF_GROUP])
+    return np.unique(np.concatenate(kept))
+
+
+def _pairs(snapshot: Snapshot, shelf: _Shelf, rows: Positions, most: int) -> Pairs:
+    owned = np.asarray(snapshot.owned[rows][:, shelf.items].todense()) > 0
+    scores = snapshot.scores(rows, shelf.items)
+    affinities = shelf.affinities(snapshot.bought[rows])
+    in_taste = _in_taste(shelf.popular["popular_of_late"], affinities)
+    ranks = {
+        **{name: _ranks(values, owned, most) for name, values in scores.items()},
+        **{name: _shared_ranks(values, owned, most) for name, values in shelf.popular.items()},
+        **{name: _ranks(values, owned, most) for name, values in in_taste.items()},
+    }
     reach = np.minimum.reduce(list(ranks.values()))
     reach[owned] = most
     keep = min(most, reach.shape[1])
     chosen = np.argpartition(reach, keep - 1, axis=1)[:, :keep] if keep else reach[:, :0]
     chosen = np.sort(chosen, axis=1)
-    who, item = np.repeat(np.arange(len(rows)), keep), chosen.ravel()
-    reachable = reach[who, item] < most
-    who, item = who[reachable], item[reachable]
+    who, place = np.repeat(np.arange(len(rows)), keep), chosen.ravel()
+    reachable = reach[who, place] < most
+    who, place = who[reachable], place[reachable]
+    item = shelf.items[place]
 
     columns: dict[str, npt.NDArray[np.generic]] = {}
     for name, values in scores.items():
         best = np.maximum(np.where(owned, 0, values).max(axis=1, initial=0.0), 1e-9)
-        columns[f"collaborative_{name}"] = values[who, item]
-        columns[f"collaborative_{name}_share"] = values[who, item] / best[who]
+        columns[f"collaborative_{name}"] = values[who, place]
+        columns[f"collaborative_{name}_share"] = values[who, place] / best[who]
     for name, ranked in ranks.items():
-        columns[f"collaborative_{name}_rank"] = np.log1p(ranked[who, item])
+        columns[f"collaborative_{name}_rank"] = np.log1p(ranked[who, place])
     for name, values in affinities.items():
-        columns[f"affinity_{name}"] = values[who, item]
+        columns[f"affinity_{name}"] = values[who, place]
     customers = snapshot.customer_features.iloc[rows[who]].reset_index(drop=True)
     items = snapshot.item_features.iloc[item].reset_index(drop=True)
     columns.update(_taste(customers, items))
@@ -120,7 +173,7 @@ def _pairs(snapshot: Snapshot, groups: _Groups, rows: Positions, most: int) -> P
         ],
         axis=1,
     )
-    return Pairs(features, rows[who], item, reach[who, item])
+    return Pairs(features, rows[who], item, reach[who, place])
 
 
 def _short(name: str) -> str:
@@ -132,26 +185,35 @@ def _compact(features: pd.DataFrame) -> pd.DataFrame:
     return features.astype(dict.fromkeys(numbers.columns, np.float32))
 
 
-def _popular(snapshot: Snapshot, customers: int) -> dict[str, Matrix]:
+def _popular(features: pd.DataFrame) -> dict[str, Values]:
     """Return what everybody starts to buy, lately and of late, and what is new in the shop."""
-    features = snapshot.item_features
     age = features["product_age_days"].fillna(0.0).to_numpy(np.float32)
     newest = np.where(age <= NEW_ARRIVAL_DAYS, NEW_ARRIVAL_DAYS + 1 - age, 0.0)
-    by_name = {
-        "popular": features["product_new_buyers_decayed_14d"].to_numpy(np.float32),
-        "popular_of_late": features["product_new_buyers_decayed_45d"].to_numpy(np.float32),
+    return {
+        "popular": features["product_new_buyer_share_decayed_14d"].to_numpy(np.float32),
+        "popular_of_late": features["product_new_buyer_share_decayed_45d"].to_numpy(np.float32),
         "arrival": newest.astype(np.float32),
     }
-    return {name: np.tile(values, (customers, 1)) for name, values in by_name.items()}
 
 
-def _in_taste(snapshot: Snapshot, affinities: dict[str, Matrix]) -> dict[str, Matrix]:
+def _in_taste(popular: Values, affinities: dict[str, Matrix]) -> dict[str, Matrix]:
     """Return what is popular within the groups that the customer buys from."""
-    popular = snapshot.item_features["product_new_buyers_decayed_45d"].to_numpy(np.float32)
+    against_mean = popular / max(float(popular.mean()), 1e-9)
     return {
-        f"popular_in_{name}": affinity * np.log1p(popular)[None, :]
+        f"popular_in_{name}": affinity * np.log1p(against_mean)[None, :]
         for name, affinity in affinities.items()
     }
+
+
+def _shared_ranks(values: Values, owned: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.int64]:
+    """Return :func:`_ranks` of values that are the same for every customer."""
+    order = np.argsort(-values, kind="stable")
+    order = order[values[order] > 0][: most + int(owned.sum(axis=1).max(initial=0))]
+    is_new = ~owned[:, order]
+    place = np.cumsum(is_new, axis=1) - 1
+    ranks = np.full(owned.shape, most, dtype=np.int64)
+    ranks[:, order] = np.where(is_new & (place < most), place, most)
+    return ranks
 
 
 def _ranks(values: Matrix, owned: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.int64]:

@@ -19,7 +19,7 @@ from python_ml.training.frame import (
     TrainingFrame,
     as_day,
 )
-from python_ml.training.metrics import Interval, measure
+from python_ml.training.metrics import Interval, measure, paired_gain
 from python_ml.training.pairs.candidates import candidate_pairs
 from python_ml.training.pairs.measure import (
     RankingScores,
@@ -33,6 +33,7 @@ from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.recipes.base import FittedModel, Recipe, to_logit, to_probability
 from python_ml.training.spec import TooSmallError
 from python_ml.training.splits import stable_hash
+from python_ml.training.verdict import BASE_RATE, calibration_note
 
 OnStep = Callable[[str], None]
 SWEEP = (25, 50, 100, 200, 400)
@@ -87,6 +88,15 @@ class PairResult:
     customers: int
     level_tested: bool
     left_out: Mapping[str, str]
+
+    def calibration_note(self) -> str:
+        """Return what the published probabilities failed on the test date, empty for nothing."""
+        for line in self.measured:
+            if line.recipe == self.chosen:
+                return calibration_note(
+                    line.measurement, line.gains, level_tested=self.level_tested
+                )
+        return ""
 
 
 @dataclass(frozen=True)
@@ -155,7 +165,7 @@ class PairTrainer:
             raise TooSmallError(f"too_small: {reasons}.", "Load more history.")
         chosen, chosen_on = self._pick(choosing, fitted)
         self.say(f"Measuring {self.level} on {test_date}")
-        ranking, measured = self._measure(fitted, test, train_rows.share)
+        ranking, measured = self._measure(fitted, test, train_rows.share, chosen)
         self.say(f"Refitting {chosen} of {self.level} on {len(final_dates)} dates")
         final = self._joined(final_dates)
         model = self._fit(fitted[chosen].as_recipe(), final.frame)
@@ -327,7 +337,7 @@ class PairTrainer:
         )
 
     def _measure(
-        self, fitted: Mapping[str, FittedModel], test: Sampled, share: float
+        self, fitted: Mapping[str, FittedModel], test: Sampled, share: float, chosen: str
     ) -> tuple[list[RankingLine], list[Measured]]:
         rounds, seed = self.spec.bootstrap_rounds, self.seed
         day = str(test.frame.as_of[0]) if len(test.frame) else ""
@@ -353,10 +363,10 @@ class PairTrainer:
             )
             for name, own in scores.items()
         ]
-        return ranking, self._probabilities(fitted, test, share, day)
+        return ranking, self._probabilities(fitted, test, share, chosen)
 
     def _probabilities(
-        self, fitted: Mapping[str, FittedModel], test: Sampled, share: float, day: str
+        self, fitted: Mapping[str, FittedModel], test: Sampled, share: float, chosen: str
     ) -> list[Measured]:
         """Return log-loss, AUC and calibration on the pairs of some customers."""
         part = min(1.0, self.spec.pairs_measured / max(len(test.frame), 1))
@@ -364,23 +374,29 @@ class PairTrainer:
         frame = test.frame.rows(kept)
         if len(np.unique(frame.label)) < 2:  # noqa: PLR2004 - both answers
             return []
-        return [
-            Measured(
-                recipe=name,
-                role="test",
-                test_date=day,
-                form=AS_PUBLISHED,
-                measurement=measure(
-                    frame.label,
-                    with_prior(model.predict(frame.features, self.horizon_days), np.log(share)),
-                    frame.entity,
-                    rounds=self.spec.bootstrap_rounds // 4,
-                    seed=self.seed,
-                ),
-                gains={},
+        rounds, seed = self.spec.bootstrap_rounds // 4, self.seed
+        label, entity = frame.label, frame.entity
+        constant = np.full(len(frame), float(label.mean()))
+        measured = []
+        for name, model in fitted.items():
+            raw = model.predict(frame.features, self.horizon_days)
+            given = with_prior(raw, float(np.log(share)))
+            gains = {}
+            if name == chosen:
+                gains[BASE_RATE] = paired_gain(
+                    label, given, constant, entity, rounds=rounds, seed=seed
+                )
+            measured.append(
+                Measured(
+                    recipe=name,
+                    role="test",
+                    test_date=str(frame.as_of[0]),
+                    form=AS_PUBLISHED,
+                    measurement=measure(label, given, entity, rounds=rounds, seed=seed),
+                    gains=gains,
+                )
             )
-            for name, model in fitted.items()
-        ]
+        return measured
 
 
 def with_prior(probability: FloatArray, shift: float) -> FloatArray:

@@ -52,14 +52,23 @@ class FirstStage:
     factors_in: Matrix
     factors_out: Matrix
 
-    def scores(self, bought: sparse.csr_matrix, recent: sparse.csr_matrix) -> dict[str, Matrix]:
+    def scores(
+        self,
+        bought: sparse.csr_matrix,
+        recent: sparse.csr_matrix,
+        items: npt.NDArray[np.int64] | None = None,
+    ) -> dict[str, Matrix]:
         """Return each model's scores (customers, items); 0 for items without any.
 
         Parameters
         ----------
         bought, recent
             Decayed weights of the same customers, with a long and a short half life.
+        items
+            Positions of the items wanted, ascending, all of ``top`` among them; all by default.
         """
+        items = np.arange(bought.shape[1]) if items is None else items
+        where = np.searchsorted(items, self.top)
         long, short = bought[:, self.top], recent[:, self.top]
         by_name = {
             "ease": long @ self.ease,
@@ -68,12 +77,11 @@ class FirstStage:
             "cosine_recent": short @ self.cosine,
             "low_rank": (long @ self.factors_in) @ self.factors_out.T,
         }
-        return {name: self._on_all_items(part, bought.shape[1]) for name, part in by_name.items()}
-
-    def _on_all_items(self, part: Matrix, items: int) -> Matrix:
-        whole = np.zeros((len(part), items), dtype=np.float32)
-        whole[:, self.top] = part
-        return whole
+        found = {}
+        for name, part in by_name.items():
+            found[name] = np.zeros((len(part), len(items)), dtype=np.float32)
+            found[name][:, where] = part
+        return found
 
 
 def fit_first_stage(bought: sparse.csr_matrix, *, most_items: int = MOST_ITEMS) -> FirstStage:

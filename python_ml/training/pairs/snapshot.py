@@ -52,9 +52,9 @@ class Snapshot:
     owned: sparse.csr_matrix
     stage: FirstStage
 
-    def scores(self, rows: Positions) -> dict[str, Matrix]:
-        """Return every first-stage score of some customers for all items."""
-        return self.stage.scores(self.bought[rows], self.recent[rows])
+    def scores(self, rows: Positions, items: Positions) -> dict[str, Matrix]:
+        """Return every first-stage score of some customers for some items, ascending ones."""
+        return self.stage.scores(self.bought[rows], self.recent[rows], items)
 
 
 @dataclass(frozen=True)

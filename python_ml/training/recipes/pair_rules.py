@@ -67,7 +67,7 @@ class Popular(PairRule):
     """What many customers have begun to buy of late."""
 
     name: ClassVar[str] = "popular"
-    signals: ClassVar[tuple[str, ...]] = ("item_product_new_buyers_decayed_45d",)
+    signals: ClassVar[tuple[str, ...]] = ("item_product_new_buyer_share_decayed_45d",)
     model: ClassVar[type[PairRuleModel]] = PopularModel
 
 
@@ -119,7 +119,7 @@ class EasePopular(PairRule):
         "collaborative_ease_rank",
         "collaborative_ease_share",
         "collaborative_popular_rank",
-        "item_product_new_buyers_decayed_45d",
+        "item_product_new_buyer_share_decayed_45d",
     )
     model: ClassVar[type[PairRuleModel]] = EasePopularModel
 
@@ -137,8 +137,8 @@ class PairLinear(PairRule):
 
     name: ClassVar[str] = "pair_linear"
     signals: ClassVar[tuple[str, ...]] = (
-        "item_product_new_buyers_decayed_14d",
-        "item_product_new_buyers_decayed_45d",
+        "item_product_new_buyer_share_decayed_14d",
+        "item_product_new_buyer_share_decayed_45d",
         "item_product_age_days",
         "item_product_days_since_last_sale",
         "item_product_trend_30d",

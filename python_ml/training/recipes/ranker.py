@@ -1,7 +1,7 @@
-"""Boosted trees over pairs, grown over a linear model.
+"""Boosted trees over pairs beside a linear model.
 
-One forest is for the probability, one for the order within a customer. What the linear model says
-already, trees need not learn: with few pairs that is most of it.
+One forest is for the probability, one for the order within a customer; both count alike for the
+order. How much the linear model adds, out-of-fold scores say: with few pairs it is most of it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from python_ml.training.splits import customer_folds
 FOLDS = 3
 MOST_TREES, PATIENCE, FEWEST_TREES = 300, 20, 20
 RANK_TREES = 100
-LEAST_RANK_SHARE = 0.5
-"""The order's forest counts at least half as much as the probability's: log-loss alone, which is
-mostly about who buys at all, would give it less than the order within a customer deserves."""
+LEAST_SPREAD = 1e-9
+FEW_YESES = 2_000
+"""With so many pairs that came true the line counts half of what out-of-fold scores say: those
+share their dates with what they are weighed on, and trees win more on a later date."""
 FEWEST_IN_LEAF, MOST_IN_LEAF, ROWS_PER_LEAF_ROW = 20, 100, 1000
 BATCH = 20_000
 
@@ -61,14 +62,13 @@ RANK = {
     "label_gain": [0, 1],
 }
 FORESTS = ("probability", "order")
+LINEAR = "linear"
+PARTS = (*FORESTS, LINEAR)
 
 
 @dataclass
 class RankerModel(FittedModel):
-    """The model of :class:`Ranker`: the logit is linear in the scores of both forests.
-
-    A forest's score is its own plus the linear model's logit, which it was grown over.
-    """
+    """The model of :class:`Ranker`: the logit is the weighted sum of its parts' scores."""
 
     linear: PairRuleModel
     forests: Mapping[str, lgb.Booster]
@@ -84,7 +84,7 @@ class RankerModel(FittedModel):
     def predict(self, features: pd.DataFrame, horizon_days: int) -> FloatArray:
         """Return the probability of a 1 for each row."""
         matrix = self.encoding.matrix(features)
-        score = self.intercept + sum(self.weights.values()) * self.linear.logits(features)
+        score = self.intercept + self.weights[LINEAR] * self.linear.logits(features)
         for name, forest in self.forests.items():
             raw = forest.predict(matrix, raw_score=True)
             score += self.weights[name] * np.asarray(raw, dtype=np.float64)
@@ -93,7 +93,7 @@ class RankerModel(FittedModel):
     def base_logit(self, horizon_days: int) -> float:
         """Return the logit before any contribution: the parts' expected scores, weighted."""
         blank = np.full((1, len(self.encoding.columns)), np.nan)
-        total = self.intercept + sum(self.weights.values()) * self.linear.base_logit(horizon_days)
+        total = self.intercept + self.weights[LINEAR] * self.linear.base_logit(horizon_days)
         for name, forest in self.forests.items():
             expected = np.asarray(forest.predict(blank, pred_contrib=True))[0, -1]
             total += self.weights[name] * float(expected)
@@ -108,7 +108,7 @@ class RankerModel(FittedModel):
                 batch = slice(start, start + BATCH)
                 parts = np.asarray(forest.predict(matrix[batch], pred_contrib=True))
                 values[batch] += self.weights[name] * parts[:, :-1]
-        total = self.linear.contributions(features, horizon_days) * sum(self.weights.values())
+        total = self.linear.contributions(features, horizon_days) * self.weights[LINEAR]
         total[list(self.encoding.columns)] += values
         return total
 
@@ -144,21 +144,21 @@ class RankerModel(FittedModel):
             },
             encoding=Encoding(tuple(content["columns"]), levels),
             intercept=float(content["intercept"]),
-            weights={name: float(content["weights"][name]) for name in FORESTS},
+            weights={name: float(content["weights"][name]) for name in PARTS},
             trees=int(content["trees"]),
         )
 
     def as_recipe(self) -> Recipe:
         """Return the recipe with its number of trees and its weights fixed."""
-        weights = tuple(self.weights[name] for name in FORESTS)
+        weights = tuple(self.weights[name] for name in PARTS)
         return Ranker(Stack(self.trees, self.intercept, weights))
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What out-of-fold scores decide: trees, and how the forests make one logit.
+    """What out-of-fold scores decide: trees, and how the parts make one logit.
 
-    ``weights`` are in the order of :data:`FORESTS`.
+    ``weights`` are in the order of :data:`PARTS`.
     """
 
     trees: int
@@ -170,8 +170,9 @@ class Stack:
 class Ranker(Recipe):
     """Two forests on every column of the pair: binary log-loss, and LambdaRank by customer.
 
-    The number of trees of the first comes from folds of customers; their weights from a logistic
-    regression on out-of-fold scores; unless all of that is given.
+    The number of trees of the first comes from folds of customers; the weights of both and of the
+    linear model beside them from a logistic regression on out-of-fold scores; unless all of that
+    is given.
     """
 
     stack: Stack | None = None
@@ -208,7 +209,6 @@ class Ranker(Recipe):
         if stack is None:
             stack, out_of_fold = _weighed(whole, frame, parameters, seed)
         linear = _linear(frame, seed, threads)
-        whole.set_init_score(linear.logits(frame.features))
         forests = {
             "probability": lgb.train({**parameters, **BINARY}, whole, num_boost_round=stack.trees),
             "order": lgb.train({**parameters, **RANK}, whole, num_boost_round=RANK_TREES),
@@ -219,7 +219,7 @@ class Ranker(Recipe):
             forests={n: lgb.Booster(model_str=f.model_to_string()) for n, f in forests.items()},
             encoding=encoding,
             intercept=stack.intercept,
-            weights=dict(zip(FORESTS, stack.weights, strict=True)),
+            weights=dict(zip(PARTS, stack.weights, strict=True)),
             trees=stack.trees,
             out_of_fold=out_of_fold,
         )
@@ -237,61 +237,76 @@ def _weighed(
     whole: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
 ) -> tuple[Stack, FloatArray]:
     out, trees = _out_of_fold(whole, frame, parameters, seed)
-    intercept, weights = _stack(out, frame.label)
-    score = intercept + sum(w * out[name] for name, w in zip(FORESTS, weights, strict=True))
+    intercept, weights = _stack(out, frame.label, _sizes_of_groups(frame))
+    score = intercept + sum(w * out[name] for name, w in zip(PARTS, weights, strict=True))
     return Stack(trees, intercept, weights), to_probability(np.asarray(score))
 
 
 def _out_of_fold(
     whole: lgb.Dataset, frame: TrainingFrame, parameters: dict[str, Any], seed: int
 ) -> tuple[dict[str, FloatArray], int]:
-    """Return both forests' raw scores for customers they never saw, and the number of trees."""
+    """Return each part's raw scores for customers it never saw, and the number of trees."""
     fold = customer_folds(frame.entity, FOLDS, seed)
     data = whole.get_data()
-    out = {name: np.empty(len(frame)) for name in FORESTS}
+    out = {name: np.empty(len(frame)) for name in PARTS}
     best: list[int] = []
     probability: list[tuple[IntArray, lgb.Booster]] = []
     for k in range(FOLDS):
         seen, unseen = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         linear = _linear(frame.rows(fold != k), seed, int(parameters["num_threads"]))
-        start = linear.logits(frame.features)
-        whole.set_init_score(start)
+        out[LINEAR][unseen] = linear.logits(frame.rows(fold == k).features)
         part = whole.subset(seen)
-        held_out = whole.subset(unseen)
         booster = lgb.train(
             {**parameters, **BINARY},
             part,
             num_boost_round=MOST_TREES,
-            valid_sets=[held_out],
+            valid_sets=[whole.subset(unseen)],
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         )
         best.append(booster.best_iteration or booster.current_iteration())
         probability.append((unseen, booster))
-        out["probability"][unseen] = out["order"][unseen] = start[unseen]
         order = lgb.train({**parameters, **RANK}, part, num_boost_round=RANK_TREES)
-        out["order"][unseen] += np.asarray(order.predict(data[unseen], raw_score=True))
+        out["order"][unseen] = np.asarray(order.predict(data[unseen], raw_score=True))
     count = max(round(float(np.mean(best))), FEWEST_TREES)
     for unseen, booster in probability:
         rounds = min(count, booster.current_iteration())
         raw = booster.predict(data[unseen], raw_score=True, num_iteration=rounds)
-        out["probability"][unseen] += np.asarray(raw)
+        out["probability"][unseen] = np.asarray(raw)
     return out, count
 
 
-def _stack(out: Mapping[str, FloatArray], label: FloatArray) -> tuple[float, tuple[float, ...]]:
-    """Return intercept and weights of the two scores that fit the labels."""
-    scores = np.column_stack([out[name] for name in FORESTS])
-    mean, spread = scores.mean(axis=0), np.maximum(scores.std(axis=0), 1e-9)
+def _stack(
+    out: Mapping[str, FloatArray], label: FloatArray, sizes: IntArray
+) -> tuple[float, tuple[float, ...]]:
+    """Return intercept and weights of the parts, none negative, by what fits the labels.
+
+    Both forests count alike within a customer: log-loss alone, which is mostly about who buys at
+    all, would give the order's forest less than the order deserves.
+    """
+    ratio = _spread_within(out["probability"], sizes) / _spread_within(out["order"], sizes)
+    forests = out["probability"] + ratio * out["order"]
+    _, (of_forests, of_line) = _slopes(np.column_stack([forests, out[LINEAR]]), label)
+    if of_forests == 0.0:
+        intercept, (slope,) = _slopes(out[LINEAR][:, None], label)
+        return intercept, (0.0, 0.0, slope)
+    line = of_line / of_forests * FEW_YESES / (FEW_YESES + float(label.sum()))
+    intercept, (slope,) = _slopes((forests + line * out[LINEAR])[:, None], label)
+    return intercept, (slope, slope * ratio, slope * line)
+
+
+def _slopes(scores: FloatArray, label: FloatArray) -> tuple[float, tuple[float, ...]]:
+    """Return intercept and slopes of a logistic regression; negative slopes become 0."""
+    mean, spread = scores.mean(axis=0), np.maximum(scores.std(axis=0), LEAST_SPREAD)
     beta = fit_logistic((scores - mean) / spread, label, strength=1.0)
     slopes = np.maximum(beta[1:] / spread, 0.0)
-    if slopes[1] < LEAST_RANK_SHARE * slopes[0]:
-        mixed = (scores @ np.array([1.0, LEAST_RANK_SHARE]))[:, None]
-        centre, width = float(mixed.mean()), max(float(mixed.std()), 1e-9)
-        beta = fit_logistic((mixed - centre) / width, label, strength=1.0)
-        slope = float(beta[1]) / width
-        slopes = np.array([slope, LEAST_RANK_SHARE * slope])
-        return float(beta[0]) - slope * centre, tuple(map(float, slopes))
     return float(beta[0] - slopes @ mean), tuple(map(float, slopes))
+
+
+def _spread_within(score: FloatArray, sizes: IntArray) -> float:
+    """Return the standard deviation of scores around the mean of their customer and date."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    mean = np.bincount(group, weights=score) / np.maximum(sizes, 1)
+    return max(float(np.std(score - mean[group])), LEAST_SPREAD)
 
 
 def _sizes_of_groups(frame: TrainingFrame) -> IntArray:

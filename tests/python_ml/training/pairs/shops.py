@@ -48,8 +48,8 @@ def snapshot(bought: Interactions | None = None) -> Snapshot:
     items = pd.DataFrame(
         {
             "product_age_days": np.where(np.arange(shape[1]) % 5 == 0, 10.0, 200.0),
-            "product_new_buyers_decayed_14d": buyers,
-            "product_new_buyers_decayed_45d": buyers * 2,
+            "product_new_buyer_share_decayed_14d": buyers,
+            "product_new_buyer_share_decayed_45d": buyers * 2,
             "product_orders_total": buyers,
             "product_mean_price": 5.0 + np.arange(shape[1]),
             "product_mean_quantity": 1.5,

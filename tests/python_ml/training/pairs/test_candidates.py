@@ -43,7 +43,7 @@ def test_a_product_never_sold_is_a_candidate_by_its_category() -> None:
     shop = snapshot()
     items = shop.item_features.copy()
     unsold = 1  # of the second half
-    items.loc[unsold, ["product_new_buyers_decayed_14d", "product_orders_total"]] = 0.0
+    items.loc[unsold, ["product_new_buyer_share_decayed_14d", "product_orders_total"]] = 0.0
     items.loc[unsold, ["product_age_days", "product_mean_price"]] = np.nan
     columns = np.ones(len(shop.items))
     columns[unsold] = 0.0
