@@ -32,7 +32,7 @@ from python_ml.training.splits import customer_folds
 
 FOLDS = 3
 MOST_TREES, PATIENCE, FEWEST_TREES = 300, 20, 20
-RANK_TREES = 100
+RANK_TREES = 200
 LEAST_SPREAD = 1e-9
 FEW_YESES = 2_000
 """With so many pairs that came true the line counts half of what out-of-fold scores say: those
