@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from python_ml.api import lookups, schemas
 from python_ml.api.desk import Desk
-from python_ml.api.gate import Gate
+from python_ml.api.gate import OPEN, PROBLEMS, Gate
 from python_ml.api.keys import KeyRing
 from python_ml.api.limits import RateLimit
 from python_ml.api.meters import MEDIA_TYPE, Meters
@@ -252,6 +252,19 @@ def _add_status(app: FastAPI, service: Service) -> None:
         return Json({"status": status, "waits_for": waits}, 503 if waits else 200)
 
     @app.get(
+        "/problems/{slug}",
+        response_model=schemas.ProblemKind,
+        responses=_documents(("no-such-page", "invalid-request")),
+        tags=["status"],
+    )
+    async def problem_kind(slug: Annotated[str, Path(examples=["unknown-id"])]) -> Response:
+        """What is this problem, and what is the way out?"""
+        kind = KINDS.get(slug)
+        if kind is None:
+            raise Problem("no-such-page", "There is no such problem.")
+        return Json({"title": kind.title, "status": kind.status, "way_out": kind.way_out})
+
+    @app.get(
         "/metrics",
         response_class=Response,
         responses={200: {"content": {MEDIA_TYPE.partition(";")[0]: {}}}, **_documents(())},
@@ -366,7 +379,7 @@ def _add_purchase_potential(app: FastAPI, service: Service) -> None:
     ) -> Response:
         run = await service.ledger.run("purchase_potential", as_of)
         rows = await lookups.items_of_customer(service.pool, run, customer_id, level, top_n)
-        if not rows:
+        if not rows and not await lookups.has_customer(service.pool, run, customer_id):
             raise _unknown("customer", run)
         shown = lookups.with_reasons(rows, reasons)
         return Json({**run.about(), "customer_id": customer_id, "items": shown})
@@ -672,7 +685,7 @@ def _describe(app: FastAPI, *, with_keys: bool) -> None:
 def _ask_for_keys(made: dict[str, Any]) -> None:
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for address, methods in made["paths"].items():
-        if address in ("/health", "/ready"):
+        if address in OPEN or address.startswith(PROBLEMS):
             continue
         for operation in methods.values():
             operation["security"] = [{"key": []}]

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 OPEN = ("/health", "/ready", "/openapi.json")
 """Addresses that need no key: they say nothing of the shop."""
+PROBLEMS = "/problems/"
 Headers = Mapping[bytes, bytes]
 
 
@@ -91,7 +92,7 @@ class Gate:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if self._hosts is not None and name.strip("[]").lower() not in self._hosts:
             raise Problem("wrong-host", "The header Host names another server.")
-        if scope["path"] in OPEN:
+        if scope["path"] in OPEN or scope["path"].startswith(PROBLEMS):
             return
         client = scope.get("client")
         caller = f"host {client[0] if client else 'unknown'}"

@@ -62,6 +62,17 @@ async def items_of_customer(
     )
 
 
+async def has_customer(pool: ReadPool, run: PublishedRun, customer_id: str) -> bool:
+    """Whether a run says anything of a customer."""
+    return bool(
+        await pool.read(
+            "select 1 as there from mart_rows.purchase_potential_rows "
+            "where run_id = %s and customer_id = %s limit 1",
+            (run.run_id, customer_id),
+        )
+    )
+
+
 async def lines_of_order(pool: ReadPool, run: PublishedRun, order_id: str) -> list[Row]:
     """The open lines of an order."""
     return await pool.read(

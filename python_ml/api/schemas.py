@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 MOST_LINES = 200
 MOST_ORDERS = 1_000
 MOST_ROWS = 500
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _storable(text: str) -> str:
@@ -21,6 +30,13 @@ def _storable(text: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("must be text that UTF-8 can write") from None
     return text
+
+
+def _written_day(value: object) -> object:
+    """Refuse days that are not written as YYYY-MM-DD: numbers would count from 1970."""
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError("must be a day as YYYY-MM-DD")
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
@@ -212,6 +228,14 @@ class ProblemDocument(BaseModel):
     way_out: str
 
 
+class ProblemKind(BaseModel):
+    """A kind of problem."""
+
+    title: str
+    status: int
+    way_out: str
+
+
 # -- what is asked --------------------------------------------------------------------------------
 
 
@@ -219,10 +243,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-Quantity = Annotated[float, Field(gt=0, le=1e6, strict=True)]
-Price = Annotated[float, Field(ge=0, le=1e8, strict=True)]
+Quantity = Annotated[float, Field(ge=0.001, le=1e6, strict=True)]
+Price = Annotated[float, Field(ge=0, le=1e7, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
+Day = Annotated[
+    date, BeforeValidator(_written_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))
+]
 
 
 class BasketLine(_Strict):
