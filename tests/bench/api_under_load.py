@@ -45,6 +45,8 @@ class Load:
 class Server:
     """`smartretail serve` on a free port, until the block ends."""
 
+    said = ""
+
     def __init__(self, pipeline: Pipeline, *arguments: str) -> None:
         self._process = subprocess.Popen(
             [SMARTRETAIL, "serve", "--port", "0", *arguments],
@@ -76,9 +78,10 @@ class Server:
 
     def stop(self) -> str:
         """End it, and return what it wrote to its log."""
-        self._process.send_signal(signal.SIGINT)
-        _, said = self._process.communicate(timeout=30)
-        return said
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            _, self.said = self._process.communicate(timeout=30)
+        return self.said
 
 
 async def get(
