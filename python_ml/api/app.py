@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
@@ -28,7 +28,7 @@ from python_ml.api.problems import MEDIA_TYPE as PROBLEM
 from python_ml.api.published import Ledger, PublishedRun
 from python_ml.api.totals import NAME as TOTALS
 from python_ml.errors import InputError, WarehouseError
-from python_ml.scoring import online
+from python_ml.scoring import online, online_pairs
 from python_ml.scoring.reasons import top_reasons
 from python_ml.settings import Settings
 from python_ml.warehouse.pool import ReadPool
@@ -159,6 +159,7 @@ def create_app(
     _add_purchase_potential(app, service)
     _add_return_risk(app, service)
     _add_scoring(app, service)
+    _add_product_scoring(app, service)
     _describe(app, with_keys=keys is not None)
     return app
 
@@ -559,7 +560,7 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
 
         The answer is the one that the run in force would give to the same line.
         """
-        run, scorer, _ = await service.desk.prepared("return_risk")
+        run, scorer = await service.desk.scorer("return_risk")
         day = basket.ordered_on or run.as_of_date
         lines = [line.model_dump() for line in basket.lines]
 
@@ -597,7 +598,7 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
         """
         if isinstance(customer, schemas.Totals):
             return await _score_totals(service, customer, reasons)
-        run, scorer, _ = await service.desk.prepared("order_habit")
+        run, scorer = await service.desk.scorer("order_habit")
         as_of = customer.as_of or run.as_of_date
         orders = [order.model_dump() for order in customer.orders]
 
@@ -616,6 +617,39 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
                 "probability": scored.probability,
                 "reasons": scored.reasons,
                 "metrics": None,
+            }
+        )
+
+
+def _add_product_scoring(app: FastAPI, service: Service) -> None:
+    @app.post(
+        "/v1/purchase-potential/score",
+        response_model=schemas.ScoredProduct,
+        responses=_documents(SCORE),
+        tags=["purchase potential"],
+    )
+    async def score_product(
+        product: schemas.NewProduct, top_n: TopN = 50, reasons: Reasons = False
+    ) -> Response:
+        """Who would buy a product that the shop does not have yet?
+
+        The answer is the one that a run as of the same date would give to a product that is known
+        and was never sold; with a price, to one that was put on sale the day before.
+        """
+        run, scorer = await service.desk.pair_scorer()
+
+        def ask() -> tuple[list[online_pairs.Buyer], float]:
+            features = online_pairs.product_features(
+                scorer, product.category, product.price, product.attributes
+            )
+            return online_pairs.buyers(scorer, features, top_n=top_n, reasons=reasons)
+
+        found, expected = await service.desk.ask(ask)
+        return Json(
+            {
+                **run.about(),
+                "expected_buyers": expected,
+                "customers": [asdict(buyer) for buyer in found],
             }
         )
 

@@ -10,15 +10,16 @@ from typing import TypeVar
 
 from python_ml.api.problems import Problem
 from python_ml.api.published import Ledger, PublishedRun
-from python_ml.api.totals import NAME as TOTALS
 from python_ml.api.totals import TotalsModel, totals_model
 from python_ml.errors import SmartRetailError, WarehouseError
 from python_ml.predictions import get_prediction
-from python_ml.predictions.base import Prediction
+from python_ml.predictions.base import PairPrediction, Prediction
 from python_ml.scoring.one_statement import CompiledModels, compile_models
 from python_ml.scoring.online import HABIT_MODELS, RISK_MODELS, Scorer, make_scorer
+from python_ml.scoring.online_pairs import ITEM_MODELS, PairScorer, make_pair_scorer
 from python_ml.settings import Settings
-from python_ml.warehouse.catalogue import built_catalogue, lineage_hashes
+from python_ml.training.pairs.snapshot import Catalogues
+from python_ml.warehouse.catalogue import FeatureCatalogue, built_catalogue, lineage_hashes
 from python_ml.warehouse.postgres import Warehouse
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ RETRY_SECONDS = 30.0
 AT_ONCE = 2
 """Questions that are scored at the same time: each keeps a core and a connection busy."""
 MOST_WAITING = 32
-SCORED = ("order_habit", "return_risk")
+SCORED = ("order_habit", "return_risk", "purchase_potential")
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Prepared:
     run: PublishedRun
     scorer: Scorer | None = None
     totals: TotalsModel | None = None
+    pairs: PairScorer | None = None
     why_not: str | None = None
 
 
@@ -85,44 +87,65 @@ class Desk:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _prepare(self, run: PublishedRun) -> Prepared:
-        name = run.prediction
-        prediction = get_prediction(name)
-        assert isinstance(prediction, Prediction)
+        prediction = get_prediction(run.prediction)
         try:
-            catalogue = built_catalogue(self._warehouse, self._settings.dbt_target_dir, name)
-            scorer = make_scorer(
-                self._warehouse,
-                self._models(),
-                catalogue,
-                self._settings.bundles_dir,
-                prediction=name,
-                run_id=run.run_id,
-                bundle_id=run.bundle_id or "",
-                as_of=run.as_of_date,
-                horizon_days=run.horizon_days,
-            )
+            if isinstance(prediction, PairPrediction):
+                return Prepared(run, pairs=self._pair_scorer(run, prediction))
+            scorer = self._scorer(run)
             totals = None
-            if name == "order_habit":
-                totals = totals_model(
-                    self._warehouse,
-                    prediction,
-                    catalogue,
-                    self._settings.bundles_dir,
-                    as_of=run.as_of_date,
-                    horizon_days=run.horizon_days,
-                    seed=self._settings.seed,
-                    threads=self._settings.threads,
-                )
+            if run.prediction == "order_habit":
+                totals = self._totals(run, prediction, scorer)
         except SmartRetailError as error:
-            log.warning("%s cannot be scored online: %s", name, error.message)
+            log.warning("%s cannot be scored online: %s", run.prediction, error.message)
             return Prepared(run, why_not=error.message)
         return Prepared(run, scorer, totals)
+
+    def _scorer(self, run: PublishedRun) -> Scorer:
+        return make_scorer(
+            self._warehouse,
+            self._models(),
+            self._catalogue(run.prediction),
+            self._settings.bundles_dir,
+            prediction=run.prediction,
+            run_id=run.run_id,
+            bundle_id=run.bundle_id or "",
+            as_of=run.as_of_date,
+            horizon_days=run.horizon_days,
+        )
+
+    def _pair_scorer(self, run: PublishedRun, prediction: PairPrediction) -> PairScorer:
+        name = run.prediction
+        return make_pair_scorer(
+            self._warehouse,
+            self._models(),
+            Catalogues(self._catalogue(name), self._catalogue(f"{name}_customers")),
+            prediction,
+            self._settings.bundles_dir,
+            run_id=run.run_id,
+            bundle_id=run.bundle_id or "",
+            as_of=run.as_of_date,
+        )
+
+    def _totals(self, run: PublishedRun, prediction: Prediction, scorer: Scorer) -> TotalsModel:
+        return totals_model(
+            self._warehouse,
+            prediction,
+            scorer.catalogue,
+            self._settings.bundles_dir,
+            as_of=run.as_of_date,
+            horizon_days=run.horizon_days,
+            seed=self._settings.seed,
+            threads=self._settings.threads,
+        )
+
+    def _catalogue(self, name: str) -> FeatureCatalogue:
+        return built_catalogue(self._warehouse, self._settings.dbt_target_dir, name)
 
     def _models(self) -> CompiledModels:
         """The compiled models, made anew when their logic has changed."""
         mark = repr(sorted(lineage_hashes(self._warehouse).items()))
         if self._compiled is None or self._compiled[0] != mark:
-            models = tuple(dict.fromkeys((*HABIT_MODELS, *RISK_MODELS)))
+            models = tuple(dict.fromkeys((*HABIT_MODELS, *RISK_MODELS, *ITEM_MODELS)))
             made = compile_models(self._settings, self._warehouse, self._staging(), models)
             self._compiled = (mark, made)
         return self._compiled[1]
@@ -133,12 +156,10 @@ class Desk:
 
     def why_not(self, prediction: str) -> str | None:
         """Why a prediction cannot be scored online; None where it can."""
-        if prediction not in SCORED:
-            return "This prediction has look-ups and lists alone."
         prepared = self._prepared.get(prediction)
         return "It is being made ready." if prepared is None else prepared.why_not
 
-    async def prepared(self, prediction: str) -> tuple[PublishedRun, Scorer, TotalsModel | None]:
+    async def _found(self, prediction: str) -> Prepared:
         """What a prediction scores with.
 
         Raises
@@ -152,22 +173,27 @@ class Desk:
             raise Problem(
                 "not-ready", f"{prediction} is being made ready to score.", {"Retry-After": "5"}
             )
-        if found.scorer is None:
-            raise Problem("no-model", found.why_not or "There is no model.")
-        return found.run, found.scorer, found.totals
+        if found.why_not is not None:
+            raise Problem("no-model", found.why_not)
+        return found
+
+    async def scorer(self, prediction: str) -> tuple[PublishedRun, Scorer]:
+        """The scorer of order habit or return risk; raises as :meth:`_found`."""
+        found = await self._found(prediction)
+        assert found.scorer is not None
+        return found.run, found.scorer
+
+    async def pair_scorer(self) -> tuple[PublishedRun, PairScorer]:
+        """The scorer of purchase potential; raises as :meth:`_found`."""
+        found = await self._found("purchase_potential")
+        assert found.pairs is not None
+        return found.run, found.pairs
 
     async def totals(self) -> tuple[PublishedRun, TotalsModel]:
-        """The small model of order habit.
-
-        Raises
-        ------
-        Problem
-            As :meth:`prepared`.
-        """
-        run, _, model = await self.prepared("order_habit")
-        if model is None:
-            raise Problem("no-model", f"There is no {TOTALS}.")
-        return run, model
+        """The small model of order habit; raises as :meth:`_found`."""
+        found = await self._found("order_habit")
+        assert found.totals is not None
+        return found.run, found.totals
 
     async def ask(self, question: Callable[[], T]) -> T:
         """Answer a question that takes a while, a few at a time.

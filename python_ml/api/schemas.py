@@ -395,3 +395,36 @@ class ScoredHabit(Answer):
     metrics: list[Metric] | None = Field(
         default=None, description="Of `order_habit_totals`: what it reached on rows it never saw."
     )
+
+
+class NewProduct(_Strict):
+    """A product that the shop does not have yet."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [{"category": "dresses", "price": 79.9, "attributes": {"brand": "Arden"}}]
+        },
+    )
+
+    category: Id
+    price: Price | None = Field(
+        default=None, description="Of one unit. Without it, the product is one without a price."
+    )
+    attributes: Attributes = {}
+
+
+class LikelyBuyer(BaseModel):
+    """A customer who might buy it."""
+
+    customer_id: str
+    probability: float = Field(ge=0, le=1)
+    reasons: list[Reason] | None = Field(default=None, description="Only where asked for.")
+
+
+class ScoredProduct(Answer):
+    """Who would buy it within the horizon, likeliest first."""
+
+    expected_buyers: float = Field(description="Sum of the probabilities of all customers.")
+    customers: list[LikelyBuyer]

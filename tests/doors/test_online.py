@@ -11,6 +11,8 @@ import pytest
 
 from python_ml.errors import BundleError, InputError
 from python_ml.pipeline import Pipeline
+from python_ml.predictions import get_prediction
+from python_ml.predictions.base import PairPrediction
 from python_ml.scoring.one_statement import compile_models
 from python_ml.scoring.online import (
     HABIT_MODELS,
@@ -21,6 +23,14 @@ from python_ml.scoring.online import (
     history_features,
     make_scorer,
 )
+from python_ml.scoring.online_pairs import (
+    ITEM_MODELS,
+    PairScorer,
+    buyers,
+    make_pair_scorer,
+    product_features,
+)
+from python_ml.scoring.pairs import score_pairs
 from python_ml.training.dataset import to_features
 from python_ml.warehouse.ledger import runs_in_force
 from tests.test_road import rows
@@ -290,3 +300,103 @@ def test_a_product_that_nobody_knows_speaks_by_its_category(
 def test_a_model_that_is_not_in_this_home_is_named(open_shop: Pipeline) -> None:
     with pytest.raises(BundleError, match="1234"):
         find_bundle(open_shop.settings.bundles_dir / "order_habit", "1234")
+
+
+@pytest.fixture(scope="module")
+def pair_scorer(open_shop: Pipeline) -> PairScorer:
+    """The product level of the run in force."""
+    warehouse, settings, name = open_shop.warehouse, open_shop.settings, "purchase_potential"
+    [run] = [run for run in runs_in_force(warehouse) if run.prediction == name]
+    prediction = get_prediction(name)
+    assert isinstance(prediction, PairPrediction)
+    return make_pair_scorer(
+        warehouse,
+        compile_models(settings, warehouse, open_shop.staging(), ITEM_MODELS),
+        open_shop._catalogues(name),
+        prediction,
+        settings.bundles_dir,
+        run_id=run.run_id,
+        bundle_id=str(run.bundle_id),
+        as_of=run.as_of_date,
+    )
+
+
+@pytest.mark.parametrize("price", [None, 45.0])
+def test_a_new_product_gets_what_a_run_would_give_it(
+    open_shop: Pipeline, pair_scorer: PairScorer, price: float | None
+) -> None:
+    """The product's features are put among those of the shop, and a run's own code scores them."""
+    [[category, brand]] = rows(
+        open_shop,
+        "select category, attribute_product_brand from intermediate.int_products "
+        "where category is not null and attribute_product_brand is not null order by 1, 2 limit 1",
+    )
+    features = product_features(pair_scorer, str(category), price, {"brand": str(brand)})
+    found, expected_buyers = buyers(pair_scorer, features, top_n=500, reasons=True)
+    as_of, warehouse = pair_scorer.as_of, open_shop.warehouse
+    values = {name: None if pd.isna(value) else value for name, value in features.iloc[0].items()}
+    names = ["item_level", "item_id", "as_of_date", *map(str, values)]
+    with warehouse.connect() as connection:
+        connection.execute(
+            f"insert into features.feat_purchase_potential ({', '.join(names)}) "
+            f"values ({', '.join(['%s'] * len(names))})".encode(),
+            ("product", "~new", as_of, *values.values()),
+        )
+    try:
+        prediction = get_prediction("purchase_potential")
+        assert isinstance(prediction, PairPrediction)
+        table = score_pairs(
+            warehouse,
+            prediction,
+            pair_scorer.catalogues,
+            pair_scorer.bundle,
+            as_of,
+            most_products=1_000,
+            label_known_at=as_of,
+        )
+    finally:
+        with warehouse.connect() as connection:
+            connection.execute(
+                "delete from features.feat_purchase_potential where item_id = '~new'"
+            )
+    batch = {
+        row["customer_id"]: row["probability"]
+        for row in table.to_pylist()
+        if row["item_id"] == "~new"
+    }
+    assert len(batch) > 200
+    assert {one.customer_id: one.probability for one in found} == pytest.approx(batch, rel=1e-6)
+    assert expected_buyers == pytest.approx(sum(batch.values()), rel=1e-6)
+    assert [one.probability for one in found] == sorted(
+        (one.probability for one in found), reverse=True
+    )
+    assert found[0].reasons
+
+
+def test_a_new_product_has_the_features_of_one_that_was_never_sold(
+    open_shop: Pipeline, pair_scorer: PairScorer
+) -> None:
+    bare = product_features(pair_scorer, "somewhere new", None, {}).iloc[0]
+    assert bare["category_name"] == "somewhere new"
+    assert pd.isna(bare["product_age_days"])
+    assert pd.isna(bare["product_mean_price"])
+    assert bare["product_orders_total"] == bare["product_new_buyers_365d"] == 0
+    offered = product_features(pair_scorer, "somewhere new", 30.0, {}).iloc[0]
+    assert (offered["product_age_days"], offered["product_mean_price"]) == (1, 30.0)
+    [[cheaper]] = rows(
+        open_shop,
+        "select avg((product_mean_price < 30)::integer) from features.feat_purchase_potential "
+        f"where item_level = 'product' and as_of_date = '{pair_scorer.as_of}' "
+        "and product_mean_price is not null",
+    )
+    assert offered["product_price_rank"] == pytest.approx(float(str(cheaper)), abs=1e-9)
+
+
+def test_over_http_a_new_product_has_its_likeliest_buyers(api: httpx.Client) -> None:
+    body = {"category": "dresses", "price": 60}
+    answer = api.post("/v1/purchase-potential/score", json=body, params={"top_n": 5}).json()
+    assert len(answer["customers"]) == 5
+    assert answer["expected_buyers"] > sum(one["probability"] for one in answer["customers"])
+    wrong = api.post("/v1/purchase-potential/score", json={**body, "attributes": {"smell": 1}})
+    assert wrong.json()["type"] == "/problems/invalid-request"
+    assert "smell" in wrong.json()["detail"]
