@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -19,7 +20,8 @@ class Meters:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Add one request. ``route`` is the pattern, never the address: ids stay out."""
-        self._requests[method, route, status] += 1
+        known = method if method in METHODS else "other"
+        self._requests[known, route, status] += 1
         self._buckets[route][bisect_left(BOUNDS, seconds)] += 1
         self._seconds[route] += seconds
 

@@ -192,6 +192,7 @@ def _grant(
         )
     )
     connection.execute(sql.SQL("grant usage on schema {} to {}").format(sql.Identifier(schema), to))
+    _check_ways_in(connection, role, schema)
     for name in names:
         connection.execute(
             sql.SQL("grant {} on table {} to {}").format(
@@ -199,6 +200,29 @@ def _grant(
             )
         )
     return tuple(f"{schema}.{name}" for name in names)
+
+
+def _check_ways_in(connection: Connection, role: str, schema: str) -> None:
+    """Where database and schema belong to somebody else, a grant is a warning and no more."""
+    found = connection.execute(
+        "select has_database_privilege(%(role)s, current_database(), 'connect'), "
+        "has_schema_privilege(%(role)s, %(schema)s, 'usage'), current_database()",
+        {"role": role, "schema": schema},
+    ).fetchone()
+    assert found is not None
+    missing = [
+        grant
+        for allowed, grant in (
+            (found[0], f"grant connect on database {found[2]} to {role};"),
+            (found[1], f"grant usage on schema {schema} to {role};"),
+        )
+        if not allowed
+    ]
+    if missing:
+        raise WarehouseError(
+            f"This user may not let {role} in: the database or the schema is somebody else's.",
+            f"Ask its owner to `{' '.join(missing)}`, then run this again.",
+        )
 
 
 def _readable_beyond(connection: Connection, role: str, given: set[str]) -> tuple[str, ...]:

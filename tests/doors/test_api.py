@@ -233,6 +233,19 @@ def test_without_a_published_run_it_says_so(make_pipeline: Any) -> None:
         assert client.get("/health").status_code == 200
 
 
+def test_connections_that_are_cut_cost_no_request(api: httpx.Client, open_shop: Pipeline) -> None:
+    [[customer]] = rows(open_shop, "select customer_id from marts.order_habit limit 1")
+    for _ in range(3):
+        cut = rows(
+            open_shop,
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+            "where application_name = 'smartretail api' and datname = current_database()",
+        )
+        assert int(str(cut[0][0])) > 0
+        for _ in range(20):
+            get(api, f"{HABIT}/{customer}")
+
+
 def test_beyond_loopback_keys_are_asked_for_and_only_hashes_are_kept(open_shop: Pipeline) -> None:
     home = open_shop.settings.home
     environment = {"SMARTRETAIL_DATABASE_URL": open_shop.warehouse.url}
