@@ -95,6 +95,8 @@ class Desk:
             totals = None
             if run.prediction == "order_habit":
                 totals = self._totals(run, prediction, scorer)
+        except WarehouseError:
+            raise  # it will be back
         except SmartRetailError as error:
             log.warning("%s cannot be scored online: %s", run.prediction, error.message)
             return Prepared(run, why_not=error.message)

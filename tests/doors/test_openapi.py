@@ -17,6 +17,7 @@ CHECKS = (
 )  # fmt: skip
 """Not among them: that what fits the schema is accepted. A cursor that was never handed out, or an
 average that contradicts its total, fits, and is refused with a document of its own."""
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_no_generated_request_breaks_the_api(api: httpx.Client, examples: int, l
     schemathesis = Path(sys.executable).parent / "schemathesis"
     ended = subprocess.run(
         [
-            str(schemathesis), "run", f"{api.base_url}/openapi.json",
+            str(schemathesis), "--config-file", str(CONFIG), "run", f"{api.base_url}/openapi.json",
             "--checks", ",".join(CHECKS),
             "--phases", "examples,coverage,fuzzing",
             "--max-examples", str(examples),
