@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, cast
 
 from python_ml.api.problems import Problem
 from python_ml.api.published import Ledger, PublishedRun
@@ -45,6 +48,32 @@ class Prepared:
     why_not: str | None = None
 
 
+async def _beside(work: Callable[[], T]) -> T:
+    """Do long work in a thread that the end of the program does not wait for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.done():  # nobody waits any more
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast(T, result))
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="prepare", daemon=True).start()
+    return await done
+
+
 class Desk:
     """Scorers of the runs in force.
 
@@ -78,7 +107,7 @@ class Desk:
                     failed = had is not None and had.why_not is not None
                     if run is not None and (had is None or had.run != run or (failed and again)):
                         tried_at = clock()
-                        self._prepared[name] = await asyncio.to_thread(self._prepare, run)
+                        self._prepared[name] = await _beside(partial(self._prepare, run))
                 self.looked = True
             except WarehouseError as error:
                 log.warning("%s", error.message)

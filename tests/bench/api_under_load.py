@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -79,8 +78,8 @@ class Server:
     def stop(self) -> str:
         """End it, and return what it wrote to its log."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            _, self.said = self._process.communicate(timeout=30)
+            self._process.terminate()
+            _, self.said = self._process.communicate(timeout=120)
         return self.said
 
 
@@ -143,7 +142,7 @@ def paths_of(pipeline: Pipeline) -> list[str]:
     return paths
 
 
-def wait_until_ready(port: int, seconds: float = 90) -> None:
+def wait_until_ready(port: int, seconds: float = 300) -> None:
     """Wait for look-ups and scoring."""
 
     async def ready() -> bool:

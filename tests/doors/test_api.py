@@ -275,7 +275,7 @@ def test_beyond_loopback_keys_are_asked_for_and_only_hashes_are_kept(open_shop: 
         assert asked(reader) == (200, "")
         assert asked(scorer) == (403, "scope-missing")
         assert asked(reader, "POST", SCORE) == (403, "scope-missing")
-        wait_until(lambda: asked(scorer, "POST", SCORE)[1] != "not-ready", seconds=60)
+        wait_until(lambda: asked(scorer, "POST", SCORE)[1] != "not-ready", seconds=300)
         assert asked(scorer, "POST", SCORE) == (200, "")
         ring.revoke(reader.split("_")[1])
         assert asked(reader) == (401, "wrong-key")
@@ -314,7 +314,7 @@ def test_a_publish_under_load_costs_no_request_and_shows_without_a_restart(
             second_page = get(client, HABIT, limit=5, after=first_page["next"])
             assert second_page["run_id"] == before["order_habit"]
             assert get(client, paths[0], as_of=AS_OF)["run_id"] == before["order_habit"]
-            wait_until(lambda: client.post(SCORE, json=TOTALS).json()["run_id"] == now, seconds=60)
+            wait_until(lambda: client.post(SCORE, json=TOTALS).json()["run_id"] == now, seconds=300)
         finally:
             with open_shop.writing() as writer:
                 for name in ("order_habit", CUSTOMERS):
