@@ -29,7 +29,7 @@ from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
 from python_ml.reporting.landing import land_pair_training, land_training
 from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
 from python_ml.scoring.pairs import score_pairs
-from python_ml.scoring.score import land, run_id, score
+from python_ml.scoring.score import assumptions_hash, land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
@@ -463,8 +463,9 @@ class Pipeline:
                 f"Run `smartretail train --as-of {request.as_of}` first.",
             )
         horizon_days = request.horizon_days[name]
+        mark, assumptions = self._input_mark(), assumptions_hash(self.project_dir)
         identity = run_id(
-            name, request.as_of, horizon_days, bundle.bundle_id, current, self._input_mark()
+            name, request.as_of, horizon_days, bundle.bundle_id, current, mark, assumptions
         )
         known_rows = run_rows(self.warehouse, identity)
         if known_rows is not None:
@@ -612,7 +613,7 @@ class Pipeline:
             return []
         writer.record(runs, "checking")
         try:
-            self._dbt([*BUILD, "--select", "source:predictions+"])
+            self._dbt([*BUILD, "--select", "source:predictions+", "resource_type:seed"])
         except Exception as error:
             writer.record(runs, "refused", " ".join(str(error).split())[:500])
             raise

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
-from python_ml.errors import InputError
+from python_ml.errors import InputError, WarehouseError
 from python_ml.forgetting.forget import forget
 from python_ml.pipeline import Pipeline
 from python_ml.settings import load_settings
 from python_ml.warehouse.dbt import run_dbt
-from tests.kontor import OURS, SCHEMA, describe, make_shop
+from python_ml.warehouse.roles import make_roles
+from tests.kontor import OURS, PASSWORD, SCHEMA, describe, make_shop
 from tests.test_road import rows
 from tests.time_rules.test_mutations import copy_of_project
 
@@ -57,6 +60,11 @@ class Kontor:
         with psycopg.connect(self._owner_url) as connection:
             return connection.execute(query.encode()).fetchall()
 
+    def login(self, role: str) -> psycopg.Connection[tuple[object, ...]]:
+        parts = urlsplit(self._owner_url)
+        netloc = f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}"
+        return psycopg.connect(urlunsplit(parts._replace(netloc=netloc)), autocommit=True)
+
     def build(self) -> None:
         with self.pipeline.writing():
             self.pipeline.build(
@@ -90,6 +98,48 @@ def test_everything_stands_in_the_one_schema_and_nothing_needs_more(kontor: Kont
 def test_who_ordered_gets_a_probability(kontor: Kontor) -> None:
     assert kontor.ask("select count(*) from smart.marts__order_habit") == [(89,)]
     assert rows(kontor.pipeline, "select count(*) from marts.order_habit") == [(89,)]
+
+
+def test_in_one_schema_bi_gets_the_marts_view_by_view(kontor: Kontor) -> None:
+    """The role of the project may neither make roles nor let them into a schema of another's."""
+    home, warehouse = kontor.pipeline.settings.home, kontor.pipeline.warehouse
+    names = [f"{kind}_{home.parent.name}_{secrets.token_hex(3)}".replace("-", "_").lower()
+             for kind in ("bi", "scorer")]  # fmt: skip
+    with pytest.raises(WarehouseError, match="may not make the role"):
+        make_roles(warehouse, home, *names)
+    kontor.change(*(f"create role {name} login password '{PASSWORD}'" for name in names))
+    with pytest.raises(WarehouseError, match="may not let") as refused:
+        make_roles(warehouse, home, *names)
+    assert f"grant usage on schema {OURS} to {names[0]}" in str(refused.value.hint)
+    kontor.change(*(f"grant usage on schema {OURS} to {name}" for name in names))
+    bi, scorer = make_roles(warehouse, home, *names)
+    assert "smart.marts__order_habit" in bi.granted
+    assert "smart.predictions__run_events" not in scorer.granted
+    try:
+        with kontor.login(names[0]) as connection:
+            found = connection.execute("select count(*) from smart.marts__order_habit").fetchone()
+            assert found == (89,)
+            for name in ("raw__loads", "mart_rows__order_habit_rows", "predictions__runs"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(f"select 1 from smart.{name}".encode())
+        kontor.change("drop view smart.marts__order_habit_history")
+        with kontor.pipeline.writing():
+            kontor.pipeline._dbt(["run", "--select", "order_habit_history"])
+        with kontor.login(names[0]) as connection:
+            assert connection.execute("select 1 from smart.marts__order_habit_history").fetchone()
+        with kontor.login(names[1]) as connection:
+            connection.execute("insert into smart.predictions__runs (run_id) values ('x')")
+            for statement in (
+                "select 1 from smart.marts__customers",
+                "delete from smart.predictions__runs",
+                "insert into smart.predictions__run_events (event) values ('published')",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement.encode())
+    finally:
+        kontor.change("delete from smart.predictions__runs where run_id = 'x'")
+        for name in names:
+            kontor.change(f"drop owned by {name}", f"drop role {name}")
 
 
 def test_types_words_and_clocks_are_translated(kontor: Kontor) -> None:

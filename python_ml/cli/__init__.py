@@ -25,13 +25,16 @@ def build_app() -> typer.Typer:
     app.add_typer(db.app, name="db")
     if sys.argv[1:2] != ["db"]:
         # the database commands are there at once; the others bring the libraries they need
-        steps, look, care = (
-            importlib.import_module(f"python_ml.cli.{name}") for name in ("steps", "look", "care")
+        steps, look, care, serve = (
+            importlib.import_module(f"python_ml.cli.{name}")
+            for name in ("steps", "look", "care", "serve")
         )
         app.add_typer(steps.app)
         app.add_typer(look.app)
         app.add_typer(look.runs_app, name="runs")
         app.add_typer(care.app)
+        app.add_typer(serve.app)
+        app.add_typer(serve.keys_app, name="keys")
     return app
 
 

@@ -77,13 +77,65 @@ def status(home: Home = None) -> None:
         raise typer.Exit(WarehouseError.exit_code)
 
 
-@app.command(epilog=_examples('psql "$(smartretail db url)"', "smartretail db url --home shop2"))
-def url(home: Home = None) -> None:
+@app.command(
+    epilog=_examples('psql "$(smartretail db url)"', "smartretail db url --role smartretail_bi")
+)
+def url(
+    role: Annotated[
+        str | None, typer.Option(help="For a role made by `db roles` [default: the owner].")
+    ] = None,
+    home: Home = None,
+) -> None:
     """Print the address of the database, password included, and nothing else.
 
     Starts the database when it does not run.
     """
-    typer.echo(_url(load_settings(home=home)))
+    settings = load_settings(home=home)
+    address = _url(settings)
+    if role is not None:
+        from python_ml.warehouse.roles import role_url  # noqa: PLC0415 - brings psycopg
+
+        address = role_url(address, settings.home, role)
+    typer.echo(address)
+
+
+@app.command(epilog=_examples("smartretail db roles", "smartretail db roles --bi metabase"))
+def roles(
+    bi: Annotated[str, typer.Option(help="Role that reads the marts.")] = "smartretail_bi",
+    scorer: Annotated[
+        str, typer.Option(help="Role that adds scores to the predictions.")
+    ] = "smartretail_scorer",
+    new_passwords: Annotated[
+        bool, typer.Option("--new-passwords", help="Draw new passwords for roles that exist.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Make a role that reads the marts alone, and one that adds to the predictions alone.
+
+    Passwords are drawn here and kept in the home, in a file that only you may read; they are not
+    printed. Repeat it after an upgrade: rights are mended, and nothing else changes.
+    """
+    from python_ml.warehouse.layout import Layout  # noqa: PLC0415
+    from python_ml.warehouse.postgres import Warehouse  # noqa: PLC0415
+    from python_ml.warehouse.roles import make_roles  # noqa: PLC0415
+
+    settings = load_settings(home=home)
+    warehouse = Warehouse(_url(settings), Layout(settings.warehouse_schema))
+    found = make_roles(warehouse, settings.home, bi, scorer, new_passwords=new_passwords)
+    for role, may in zip(found, ("reads", "adds to"), strict=True):
+        what = f"{may} {len(role.granted)} tables or views" if role.granted else (
+            "has no rights yet: nothing was published; run this again after `smartretail run`"
+        )  # fmt: skip
+        typer.echo(f"{role.name} {'was made and ' if role.made else ''}{what}.")
+        if role.knows_password:
+            typer.echo(f"  address: smartretail db url --role {role.name}{settings.home_option}")
+        else:
+            typer.echo("  It was there before; its password is as it was.")
+        if role.beyond:
+            typer.echo(
+                f"  Beyond that it can read what everybody can: {', '.join(role.beyond[:5])}"
+                f"{' …' if len(role.beyond) > 5 else ''}."  # noqa: PLR2004
+            )
 
 
 @app.command(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from python_ml.predictions.base import PairPrediction
@@ -116,9 +117,13 @@ def _reasons(
 ) -> list[str | None]:
     explained = kept[place < EXPLAINED]
     features = pairs.features.iloc[explained].reset_index(drop=True)
-    described = [Feature(str(name), "feature", "", says=_says(name)) for name in features.columns]
-    texts = iter(top_reasons(level.contributions(features), features, described))
+    texts = iter(top_reasons(level.contributions(features), features, described(features)))
     return [next(texts) if rank < EXPLAINED else None for rank in place]
+
+
+def described(features: pd.DataFrame) -> list[Feature]:
+    """The columns of pairs with their words, for :func:`top_reasons`."""
+    return [Feature(str(name), "feature", "", says=_says(name)) for name in features.columns]
 
 
 def _says(column: object) -> str | None:

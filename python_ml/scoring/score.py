@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import yaml
 
 from python_ml.predictions.base import Prediction
 from python_ml.scoring.reasons import ROWS_PER_BATCH, top_reasons
@@ -21,6 +23,19 @@ def run_id(*parts: object) -> str:
     """The identity of a run: equal inputs give an equal id, so that a second run is a no-op."""
     text = "\n".join(str(part) for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def assumptions_hash(project_dir: Path) -> str:
+    """The digest of what a merchant may edit: seeds, and the settings of dbt.
+
+    Mart rows are made of them once per run, so an edit makes another run.
+    """
+    digest = hashlib.sha256()
+    for path in sorted((project_dir / "dbt_project" / "seeds").glob("*.csv")):
+        digest.update(path.read_bytes())
+    project = yaml.safe_load((project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+    digest.update(repr(sorted(project["vars"].items())).encode())
+    return digest.hexdigest()[:16]
 
 
 def score(

@@ -14,3 +14,12 @@
 {% macro spark__regexp_matches(text, pattern) -%}
     ({{ text }} rlike '{{ pattern }}')
 {%- endmacro %}
+
+{#- The texts of a group as one, in order and with commas between: of the rows where the condition holds. -#}
+{% macro listed(text, place, condition) -%}
+    {{ return(adapter.dispatch('listed', 'smartretail')(text, place, condition)) }}
+{%- endmacro %}
+
+{% macro default__listed(text, place, condition) -%}
+    string_agg({{ text }}, ', ' order by {{ place }}) filter (where {{ condition }})
+{%- endmacro %}

@@ -24,7 +24,12 @@
             {{ sql }}
         {%- endcall %}
         {%- do run_query("comment on view " ~ target_relation ~ " is '" ~ mark ~ "'") -%}
-        {%- do apply_grants(target_relation, config.get('grants'), should_revoke=False) -%}
+        {%- set grants = dict(config.get('grants') or {}) -%}
+        {%- if model.config.schema == 'marts' -%}
+            {%- set readers = (grants.get('select') or []) + marts_readers(target_relation) -%}
+            {%- do grants.update({'select': readers}) if readers -%}
+        {%- endif -%}
+        {%- do apply_grants(target_relation, grants, should_revoke=False) -%}
         {{ run_hooks(post_hooks) }}
         {%- do adapter.commit() -%}
     {%- endif -%}
@@ -44,6 +49,30 @@
 
 {% macro default__stable_view_mark(relation) -%}
     {{ return(none) }}
+{%- endmacro %}
+
+{#-
+    Roles that a mart is granted to when it is made: whoever may read the mart of customers. `smartretail
+    db roles` begins it; a view that a later version adds, or that somebody dropped, follows.
+-#}
+{% macro marts_readers(relation) -%}
+    {{ return(adapter.dispatch('marts_readers', 'smartretail')(relation)) }}
+{%- endmacro %}
+
+{% macro postgres__marts_readers(relation) -%}
+    {%- set customers = 'marts__customers' if relation.identifier.startswith('marts__') else 'customers' -%}
+    {%- set found = run_query(
+        "select cast(cast(given.grantee as regrole) as text) from pg_class "
+        ~ "inner join pg_namespace on pg_namespace.oid = pg_class.relnamespace "
+        ~ "cross join lateral aclexplode(pg_class.relacl) as given "
+        ~ "where pg_namespace.nspname = '" ~ relation.schema ~ "' and pg_class.relname = '" ~ customers
+        ~ "' and given.privilege_type = 'SELECT' and given.grantee not in (0, pg_class.relowner)"
+    ) -%}
+    {{ return(found.columns[0].values() | list) }}
+{%- endmacro %}
+
+{% macro default__marts_readers(relation) -%}
+    {{ return([]) }}
 {%- endmacro %}
 
 {% macro refuse_changed_columns(existing, sql) -%}

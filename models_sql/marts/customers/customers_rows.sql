@@ -5,6 +5,7 @@
     schema='mart_rows',
     full_refresh=false,
     indexes=[{'columns': ['run_id', 'customer_id']}],
+    post_hook="{{ index_on(['run_id', 'segment']) }}",
 ) }}
 
 with runs as (
@@ -46,7 +47,19 @@ final as (
         order_features.season_favourite_month as favourite_month,
         order_features.season_favourite_season as favourite_season,
         order_features.product_distinct_total as distinct_products,
-        order_features.return_share_of_value
+        order_features.return_share_of_value,
+        {{ customer_segment('order_features') }} as segment,
+        -- 1 holds the tenth of customers who spent most in the last year
+        cast(
+            ntile(10) over (
+                partition by runs.run_id
+                order by
+                    order_features.monetary_spend_365d desc,
+                    order_features.monetary_spend_total desc,
+                    order_features.customer_id asc
+            ) as integer
+        ) as value_decile,
+        {{ is_held_out('order_features.customer_id') }} as is_holdout
     from runs
     inner join order_features on runs.as_of_date = order_features.as_of_date
 

@@ -25,7 +25,14 @@ final as (
         order_habit_rows.run_id,
         order_habit_rows.scored_at,
         published_runs.published_at,
-        order_habit_rows.label_known_at
+        order_habit_rows.label_known_at,
+        order_habit_rows.segment,
+        order_habit_rows.value_at_stake,
+        order_habit_rows.expected_value,
+        order_habit_rows.value_at_risk,
+        order_habit_rows.suggested_action,
+        order_habit_rows.what_to_do,
+        order_habit_rows.is_holdout
     from order_habit_rows
     inner join published_runs on order_habit_rows.run_id = published_runs.run_id
 

@@ -29,7 +29,15 @@ final as (
         purchase_potential_rows.model_version,
         purchase_potential_rows.run_id,
         purchase_potential_rows.scored_at,
-        purchase_potential_rows.label_known_at
+        purchase_potential_rows.label_known_at,
+        purchase_potential_rows.decile,
+        purchase_potential_rows.band,
+        purchase_potential_rows.value_at_stake,
+        purchase_potential_rows.expected_value,
+        purchase_potential_rows.suggested_action,
+        purchase_potential_rows.what_to_do,
+        purchase_potential_rows.is_holdout,
+        purchase_potential_rows.reasons_text
     from purchase_potential_rows
     inner join runs_in_force on purchase_potential_rows.run_id = runs_in_force.run_id
 

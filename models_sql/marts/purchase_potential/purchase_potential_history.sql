@@ -29,7 +29,14 @@ final as (
         purchase_potential_rows.run_id,
         purchase_potential_rows.scored_at,
         published_runs.published_at,
-        purchase_potential_rows.label_known_at
+        purchase_potential_rows.label_known_at,
+        purchase_potential_rows.decile,
+        purchase_potential_rows.band,
+        purchase_potential_rows.value_at_stake,
+        purchase_potential_rows.expected_value,
+        purchase_potential_rows.suggested_action,
+        purchase_potential_rows.what_to_do,
+        purchase_potential_rows.is_holdout
     from purchase_potential_rows
     inner join published_runs on purchase_potential_rows.run_id = published_runs.run_id
 

@@ -38,7 +38,10 @@ final as (
         return_risk_rows.scored_at,
         return_risk_rows.label_known_at,
         return_risk_rows.reasons_text,
-        return_risk_rows.calibration_note
+        return_risk_rows.calibration_note,
+        return_risk_rows.expected_return_cost,
+        return_risk_rows.what_to_do,
+        return_risk_rows.is_holdout
     from return_risk_rows
     inner join runs_in_force on return_risk_rows.run_id = runs_in_force.run_id
 

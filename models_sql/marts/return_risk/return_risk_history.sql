@@ -36,7 +36,10 @@ final as (
         return_risk_rows.run_id,
         return_risk_rows.scored_at,
         published_runs.published_at,
-        return_risk_rows.label_known_at
+        return_risk_rows.label_known_at,
+        return_risk_rows.expected_return_cost,
+        return_risk_rows.what_to_do,
+        return_risk_rows.is_holdout
     from return_risk_rows
     inner join published_runs on return_risk_rows.run_id = published_runs.run_id
 

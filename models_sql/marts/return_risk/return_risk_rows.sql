@@ -5,6 +5,11 @@
     schema='mart_rows',
     full_refresh=false,
     indexes=[{'columns': ['run_id', 'line_key']}],
+    post_hook=[
+        "{{ index_on(['run_id', 'order_id']) }}",
+        "{{ index_on(['run_id', 'customer_id']) }}",
+        "{{ index_on(['run_id', 'expected_saving']) }}",
+    ],
 ) }}
 
 with scores as (
@@ -39,6 +44,12 @@ outcomes as (
 costs as (
 
     select * from {{ ref('return_costs') }}
+
+),
+
+rules as (
+
+    select * from {{ ref('action_rules') }}
 
 ),
 
@@ -158,21 +169,10 @@ valued_lines as (
 
 ),
 
-final as (
+banded_lines as (
 
     select
-        run_id,
-        line_key,
-        order_id,
-        line_id,
-        customer_id,
-        product_id,
-        ordered_at,
-        line_value,
-        as_of_date,
-        horizon_days,
-        probability_at_order,
-        probability_still,
+        *,
         -- 1 holds the tenth of lines most likely to come back
         cast(
             ntile(10) over (
@@ -185,18 +185,68 @@ final as (
             when probability_at_order >= 0.8 * average_probability then 'average'
             else 'below average'
         end as band,
-        threshold,
-        case when expected_saving > 0 then 'intervene' else 'leave' end as suggested_action,
-        expected_saving,
-        '{{ return_label() }}' as label_kind,
-        reasons,
-        recipe,
-        model_version,
-        scored_at,
-        label_known_at,
-        reasons_text,
-        calibration_note
+        case when expected_saving > 0 then 'intervene' else 'leave' end as suggested_action
     from valued_lines
+
+),
+
+situations as (
+
+    select distinct
+        suggested_action,
+        band,
+        decile
+    from banded_lines
+
+),
+
+actions as (
+
+    {{ fitting_rules(
+        'return_risk', 'rules', 'situations', ['suggested_action', 'band', 'decile']
+    ) }}
+
+),
+
+final as (
+
+    select
+        banded_lines.run_id,
+        banded_lines.line_key,
+        banded_lines.order_id,
+        banded_lines.line_id,
+        banded_lines.customer_id,
+        banded_lines.product_id,
+        banded_lines.ordered_at,
+        banded_lines.line_value,
+        banded_lines.as_of_date,
+        banded_lines.horizon_days,
+        banded_lines.probability_at_order,
+        banded_lines.probability_still,
+        banded_lines.decile,
+        banded_lines.band,
+        banded_lines.threshold,
+        banded_lines.suggested_action,
+        banded_lines.expected_saving,
+        '{{ return_label() }}' as label_kind,
+        banded_lines.reasons,
+        banded_lines.recipe,
+        banded_lines.model_version,
+        banded_lines.scored_at,
+        banded_lines.label_known_at,
+        banded_lines.reasons_text,
+        banded_lines.calibration_note,
+        coalesce(banded_lines.probability_still, banded_lines.probability_at_order)
+        * banded_lines.return_cost as expected_return_cost,
+        actions.what_to_do,
+        -- every order of a guest is somebody else's
+        {{ is_held_out("coalesce(banded_lines.customer_id, banded_lines.order_id)") }} as is_holdout
+    from banded_lines
+    left join actions
+        on
+            banded_lines.suggested_action = actions.suggested_action
+            and banded_lines.band = actions.band
+            and banded_lines.decile = actions.decile
 
 )
 

@@ -1,0 +1,19 @@
+{#-
+    An index on the model that was just built, made where it is missing: as a post-hook, so that
+    tables of earlier versions get it too. Nothing on engines without indexes.
+-#}
+{% macro index_on(columns) -%}
+    {{ return(adapter.dispatch('index_on', 'smartretail')(columns)) }}
+{%- endmacro %}
+
+{% macro default__index_on(columns) -%}
+    {{ return('') }}
+{%- endmacro %}
+
+{% macro postgres__index_on(columns) -%}
+    {%- set name = (this.identifier ~ '_by_' ~ columns | join('_'))[:63] -%}
+    {{ return(
+        'create index if not exists ' ~ adapter.quote(name) ~ ' on ' ~ this
+        ~ ' (' ~ columns | join(', ') ~ ')'
+    ) }}
+{%- endmacro %}
