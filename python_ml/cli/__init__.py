@@ -25,13 +25,15 @@ def build_app() -> typer.Typer:
     app.add_typer(db.app, name="db")
     if sys.argv[1:2] != ["db"]:
         # the database commands are there at once; the others bring the libraries they need
-        steps, look, care = (
-            importlib.import_module(f"python_ml.cli.{name}") for name in ("steps", "look", "care")
+        steps, look, care, nights = (
+            importlib.import_module(f"python_ml.cli.{name}")
+            for name in ("steps", "look", "care", "nights")
         )
         app.add_typer(steps.app)
         app.add_typer(look.app)
         app.add_typer(look.runs_app, name="runs")
         app.add_typer(care.app)
+        app.add_typer(nights.app)
     return app
 
 
