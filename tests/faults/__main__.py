@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20240229)
     parser.add_argument("--phases", nargs="+", default=list(PHASES), choices=list(PHASES))
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its server ends with it
     folder = Path(tempfile.mkdtemp(prefix="smartretail-faults-"))
     server = EmbeddedServer(folder / "home")
     survived = dict.fromkeys(options.phases, 0)

@@ -7,7 +7,6 @@ import select
 import subprocess
 import time
 from dataclasses import dataclass, field
-from datetime import date
 
 from tests.faults.shop import HABIT, FaultShop
 
@@ -25,7 +24,7 @@ PHASES = {
 class Killer:
     """Kills commands of one shop at random moments, and looks at what is left.
 
-    ``seconds`` is how long each phase takes, learned from the runs that were not killed in time.
+    ``seconds`` is how long each phase takes, measured on commands that were not killed.
     """
 
     shop: FaultShop
@@ -33,6 +32,11 @@ class Killer:
     seconds: dict[str, float] = field(default_factory=dict)
     came_into_force: int = 0
     """Kills that struck after the insert that publishes and before the end of the command."""
+
+    def measure(self, phase: str) -> None:
+        """Let a phase run to its end once, to know how long it takes."""
+        arguments = self._prepare(phase)
+        assert not self._kill_after(phase, arguments, 600)
 
     def kill_in(self, phase: str, number: int) -> float:
         """Kill a command in a phase, check what is left, and let the next run succeed.
@@ -45,20 +49,22 @@ class Killer:
         float
             Seconds into the phase at which it was killed.
         """
+        if phase not in self.seconds:
+            self.measure(phase)
         draw = random.Random(f"{self.seed}/{phase}/{number}")
         while True:
-            before_day = self.shop.day
-            arguments = self._prepare(phase, before_day)
+            arguments = self._prepare(phase)
             before = self.shop.answers()
-            moment = draw.random() * self.seconds.get(phase, 1.0)
+            moment = draw.random() * self.seconds[phase]
             was_killed = self._kill_after(phase, arguments, moment)
             self.came_into_force += self.shop.check_in_force(before)
             if was_killed:
                 self.shop.check_next_run()
                 return moment
 
-    def _prepare(self, phase: str, before_day: date) -> list[str]:
+    def _prepare(self, phase: str) -> list[str]:
         """Make work for one phase, with all before it done; return the command that does it."""
+        built = self.shop.built
         new_rows = self.shop.grow()
         if phase == "load":
             return ["load", "--path", str(new_rows)]
@@ -66,12 +72,12 @@ class Killer:
         if phase == "build":
             return ["build", "--only", HABIT, "--as-of", str(self.shop.day)]
         if phase == "publish":
-            pipeline, request = self.shop.pipeline, self.shop.request(before_day)
+            pipeline, request = self.shop.pipeline, self.shop.request(built)
             with pipeline.writing():
                 pipeline.predict(request, HABIT, training="never")
                 pipeline.summarise_customers(request)
-        # the rows that came in make new models and new runs of the day before, too
-        return [phase, "--only", HABIT, "--as-of", str(before_day)]
+        # the rows that came in make new models and new runs of the day that was built last, too
+        return [phase, "--only", HABIT, "--as-of", str(built)]
 
     def _kill_after(self, phase: str, arguments: list[str], moment: float) -> bool:
         """Start a command and kill it so many seconds after its phase began."""

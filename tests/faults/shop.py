@@ -66,6 +66,8 @@ class FaultShop:
         )
         self.load(self._rows(date(2000, 1, 1), self.day))
         self.pipeline.run(self.request(self.day))
+        self.built = self.day
+        """The newest day that a whole run was made for."""
 
     def request(self, day: date) -> Request:
         return self.pipeline.request(day, only=[HABIT])
@@ -177,4 +179,5 @@ class FaultShop:
                 "select count(*) from features.feat_order_habit where as_of_date = %s", (self.day,)
             ).fetchone()
         assert known is not None
+        self.built = self.day
         assert sorted(rows) == [(CUSTOMERS, self.day, known[0]), (HABIT, self.day, known[0])]
