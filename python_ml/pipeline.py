@@ -152,6 +152,7 @@ class Pipeline:
         self.project_dir = project_dir
         self._say = say or log.info
         self._writer: Writer | None = None
+        self._dbt_environment: dict[str, str] = {}
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -328,6 +329,7 @@ class Pipeline:
             self.staging(),
             arguments,
             project_dir=self.project_dir,
+            extra_environment=self._dbt_environment,
             on_line=self._show,
             stop=self._writer.lost if self._writer is not None else None,
         )
