@@ -26,8 +26,10 @@ def backfill(
 
     Parameters
     ----------
-    first, last
-        From which as-of date to which.
+    first
+        The first as-of date.
+    last
+        The last one.
     every
         Month starts, weeks from the first date, or days.
     only

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -49,11 +49,11 @@ def shop(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) 
     return pipeline
 
 
-@pytest.fixture
-def of_shop(shop: Pipeline, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment of a worker on the machine of this shop; the flows of this process, too."""
+@pytest.fixture(scope="module")
+def environment(shop: Pipeline) -> dict[str, str]:
+    """The environment of a worker on the machine of this shop."""
     assert shop.settings.database_url is not None
-    variables = {
+    return {
         "SMARTRETAIL_HOME": str(shop.settings.home),
         "SMARTRETAIL_DATABASE_URL": shop.settings.database_url.get_secret_value(),
         "SMARTRETAIL_THREADS": "2",
@@ -61,9 +61,21 @@ def of_shop(shop: Pipeline, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "SMARTRETAIL_RETRY_DELAY_SECONDS": "0",
         "SMARTRETAIL_TIME_ZONE": TIME_ZONE,
     }
-    for name, value in variables.items():
+
+
+@pytest.fixture
+def of_shop(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The same environment, for the flows of this process, too."""
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return variables
+    return environment
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect_server: PrefectServer, environment: dict[str, str]) -> None:
+    """Everything in prefect.yaml, deployed as the documents say."""
+    prefect_server.type("work-pool", "create", "smartretail", "--type", "process")
+    prefect_server.type("--no-prompt", "deploy", "--all", **environment)
 
 
 @pytest.fixture
@@ -102,14 +114,12 @@ PUBLISHED = (
 
 
 def test_what_is_deployed_is_what_the_project_says(
-    prefect_server: PrefectServer, of_shop: dict[str, str]
+    prefect_server: PrefectServer, deployed: None
 ) -> None:
-    prefect_server.type("work-pool", "create", "smartretail", "--type", "process", "--overwrite")
-    prefect_server.type("--no-prompt", "deploy", "--all", **of_shop)
-    deployed = {found["name"]: found for found in prefect_server.find("deployments")}
+    found_by_name = {found["name"]: found for found in prefect_server.find("deployments")}
     crons = {
         name: [(s["schedule"]["cron"], s["schedule"]["timezone"]) for s in found["schedules"]]
-        for name, found in deployed.items()
+        for name, found in found_by_name.items()
     }
     assert crons == {
         "nightly-score": [("0 3 * * *", TIME_ZONE)],
@@ -119,7 +129,7 @@ def test_what_is_deployed_is_what_the_project_says(
         "refresh": [],
         "backfill": [],
     }
-    for found in deployed.values():
+    for found in found_by_name.values():
         assert found["work_pool_name"] == "smartretail"
         assert found["global_concurrency_limit"]["limit"] == 1
         assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
@@ -129,10 +139,12 @@ def test_what_is_deployed_is_what_the_project_says(
 
 @pytest.mark.parametrize("missed", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_scheduled_run_catches_up_the_nights_that_were_missed(
-    shop: Pipeline, prefect_server: PrefectServer, of_shop: dict[str, str], missed: int
+    shop: Pipeline,
+    prefect_server: PrefectServer,
+    deployed: None,
+    environment: dict[str, str],
+    missed: int,
 ) -> None:
-    prefect_server.type("work-pool", "create", "smartretail", "--type", "process", "--overwrite")
-    prefect_server.type("--no-prompt", "deploy", "--name", "nightly-score", **of_shop)
     before = rows(shop, PUBLISHED)
     first = max(day for (day,) in before)  # type: ignore[type-var]
     assert isinstance(first, date)
@@ -144,7 +156,7 @@ def test_a_scheduled_run_catches_up_the_nights_that_were_missed(
             parameters={"dates": {"as_of": str(last)}, "only": HABIT},
             state=Scheduled(),
         )
-        prefect_server.type("worker", "start", "--pool", "smartretail", "--run-once", **of_shop)
+        prefect_server.type("worker", "start", "--pool", "smartretail", "--run-once", **environment)
         ended = client.read_flow_run(run.id)
     logs = [log["message"] for log in prefect_server.of_run("logs", str(run.id))]
     assert ended.state is not None
@@ -164,25 +176,33 @@ def test_a_scheduled_run_catches_up_the_nights_that_were_missed(
     assert f"| {last} | {first} |" in artifacts["what-changed"]
     assert "| recency |" in artifacts["metrics-order-habit"]
     assert "feat_order_habit" in artifacts["dbt-nodes"]
-    password = psycopg.conninfo.conninfo_to_dict(of_shop["SMARTRETAIL_DATABASE_URL"])["password"]
+    password = psycopg.conninfo.conninfo_to_dict(environment["SMARTRETAIL_DATABASE_URL"])[
+        "password"
+    ]
     assert not any(str(password) in text for text in [*logs, *artifacts.values()])
 
 
 def test_the_schedule_runs_by_the_clock_of_the_shop(
-    prefect_server: PrefectServer, of_shop: dict[str, str]
+    prefect_server: PrefectServer, deployed: None
 ) -> None:
-    prefect_server.type("work-pool", "create", "smartretail", "--type", "process", "--overwrite")
-    prefect_server.type("--no-prompt", "deploy", "--name", "nightly-score", **of_shop)
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("score/nightly-score")
-        [schedule] = deployment.schedules
-        zone = ZoneInfo(schedule.schedule.timezone)
-    summer, winter = (
-        schedule.schedule.model_copy(update={}),  # the same schedule, asked in both halves
-        schedule.schedule,
+        start = datetime.now(UTC)
+        body = {
+            "start_time": start.isoformat(),
+            "end_time": (start + timedelta(days=250)).isoformat(),
+            "min_runs": 200,
+            "max_runs": 200,
+        }
+        client.request("POST", "/deployments/{id}/schedule", {"id": str(deployment.id)}, json=body)
+    planned = prefect_server.find(
+        "flow_runs", flow_runs={"deployment_id": {"any_": [str(deployment.id)]}}
     )
-    assert zone.key == TIME_ZONE
-    assert summer.cron == winter.cron == "0 3 * * *"
+    times = [datetime.fromisoformat(run["expected_start_time"]) for run in planned]
+    by_the_shop = {(time.astimezone(ZoneInfo(TIME_ZONE)).hour) for time in times if time > start}
+    by_utc = {time.astimezone(UTC).hour for time in times if time > start}
+    assert by_the_shop == {3}
+    assert by_utc == {1, 2}  # summer and winter
 
 
 def test_a_failed_test_fails_the_flow_by_name_and_leaves_the_marts(
@@ -253,10 +273,8 @@ def test_a_lost_connection_is_tried_again_and_wrong_input_is_not(
 
 
 def test_late_scores_are_told_to_the_webhook(
-    make_pipeline: MakePipeline,
     prefect_server: PrefectServer,
     webhook: list[dict[str, str]],
-    shop: Pipeline,
     of_shop: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
