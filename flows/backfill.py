@@ -24,22 +24,14 @@ def backfill(
 ) -> list[str]:
     """Train, score and publish past dates as history; what speaks of a later date stays in force.
 
-    Parameters
-    ----------
-    first
-        The first as-of date.
-    last
-        The last one.
-    every
-        Month starts, weeks from the first date, or days.
-    only
-        Names of predictions; all by default.
-    home
-        The shop's home; SMARTRETAIL_HOME by default.
+    Args:
+        first: The first as-of date.
+        last: The last one.
+        every: Month starts, weeks from the first date, or days.
+        only: Names of predictions; all by default.
+        home: The shop's home; SMARTRETAIL_HOME by default.
 
-    Returns
-    -------
-    list of str
+    Returns:
         The runs of these dates, oldest first.
     """
     pipeline = open_home(home)

@@ -19,18 +19,12 @@ def backtest(
 ) -> dict[str, int]:
     """Measure every recipe at the newest month starts; the figures land in predictions.metrics.
 
-    Parameters
-    ----------
-    only
-        Names of predictions; all by default.
-    folds
-        How many month starts, the newest ones.
-    home
-        The shop's home; SMARTRETAIL_HOME by default.
+    Args:
+        only: Names of predictions; all by default.
+        folds: How many month starts, the newest ones.
+        home: The shop's home; SMARTRETAIL_HOME by default.
 
-    Returns
-    -------
-    dict
+    Returns:
         How many dates were measured of each prediction.
     """
     pipeline = open_home(home)

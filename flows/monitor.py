@@ -22,10 +22,8 @@ from python_ml.warehouse.ledger import utc_now
 def monitor(home: Path | None = None) -> State[Any]:
     """Look at the ledger, and tell the webhook what is amiss; the flow run fails then.
 
-    Parameters
-    ----------
-    home
-        The shop's home; SMARTRETAIL_HOME by default.
+    Args:
+        home: The shop's home; SMARTRETAIL_HOME by default.
     """
     pipeline = open_home(home)
     found = standings(pipeline.warehouse)

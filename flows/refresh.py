@@ -20,22 +20,14 @@ def refresh(
 ) -> list[str]:
     """Bring the predictions up to date; train first where a feature changed or no model is there.
 
-    Parameters
-    ----------
-    dates
-        For which as-of dates; missed nights are caught up, oldest first.
-    load
-        What to load first; the shop's own tables are read again without it.
-    horizon_days
-        Days ahead; each prediction's own by default.
-    only
-        Names of predictions; all by default.
-    home
-        The shop's home; SMARTRETAIL_HOME by default.
+    Args:
+        dates: For which as-of dates; missed nights are caught up, oldest first.
+        load: What to load first; the shop's own tables are read again without it.
+        horizon_days: Days ahead; each prediction's own by default.
+        only: Names of predictions; all by default.
+        home: The shop's home; SMARTRETAIL_HOME by default.
 
-    Returns
-    -------
-    list of str
+    Returns:
         The runs of these dates, oldest first.
     """
     return do_nights(

@@ -22,20 +22,13 @@ def score(
     Where no model fits, because a feature changed or none was trained, nothing is published:
     refresh and train make one.
 
-    Parameters
-    ----------
-    dates
-        For which as-of dates; missed nights are caught up, oldest first.
-    load
-        What to load first; the shop's own tables are read again without it.
-    only
-        Names of predictions; all by default.
-    home
-        The shop's home; SMARTRETAIL_HOME by default.
+    Args:
+        dates: For which as-of dates; missed nights are caught up, oldest first.
+        load: What to load first; the shop's own tables are read again without it.
+        only: Names of predictions; all by default.
+        home: The shop's home; SMARTRETAIL_HOME by default.
 
-    Returns
-    -------
-    list of str
+    Returns:
         The runs of these dates, oldest first.
     """
     return do_nights(open_home(home), dates, "never", load=load, only=only or [])

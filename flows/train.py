@@ -24,22 +24,14 @@ def train(
 ) -> list[str]:
     """Build, then choose, measure and refit the models. Scores nothing, publishes nothing.
 
-    Parameters
-    ----------
-    as_of
-        Train on what was known at this midnight; the day after the newest row by default.
-    load
-        What to load first; the shop's own tables are read again without it.
-    only
-        Names of predictions; all by default.
-    retrain
-        Train even where a model for this very input is there.
-    home
-        The shop's home; SMARTRETAIL_HOME by default.
+    Args:
+        as_of: Train on what was known at this midnight; the day after the newest row by default.
+        load: What to load first; the shop's own tables are read again without it.
+        only: Names of predictions; all by default.
+        retrain: Train even where a model for this very input is there.
+        home: The shop's home; SMARTRETAIL_HOME by default.
 
-    Returns
-    -------
-    list of str
+    Returns:
         The bundles that the next scores are made with.
     """
     pipeline = open_home(home)

@@ -194,7 +194,7 @@ def test_the_schedule_runs_by_the_clock_of_the_shop(
             "min_runs": 200,
             "max_runs": 200,
         }
-        client.request("POST", "/deployments/{id}/schedule", {"id": str(deployment.id)}, json=body)
+        client.request("POST", f"/deployments/{deployment.id}/schedule", json=body)
     planned = prefect_server.find(
         "flow_runs", flow_runs={"deployment_id": {"any_": [str(deployment.id)]}}
     )
