@@ -86,8 +86,9 @@ class Killer:
         began = time.monotonic()
         ended_before = self._ends_within(process, moment)
         if ended_before:
-            assert process.wait() == 0, f"{arguments} failed by itself:\n{said}"
             self.seconds[phase] = time.monotonic() - began
+            rest = process.communicate()[1]
+            assert process.returncode == 0, f"{arguments} failed by itself:\n{said}{rest}"
             return False
         process.kill()
         process.communicate()
@@ -109,6 +110,5 @@ class Killer:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if select.select([process.stderr], [], [], left)[0] and not process.stderr.readline():
-                process.wait()
                 return True
         return False

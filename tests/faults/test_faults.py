@@ -84,8 +84,8 @@ def test_dbt_ends_when_the_lock_is_lost_and_nothing_is_published(shop: FaultShop
     assert process.stderr is not None
     said = next(line for line in process.stderr if "dbt build" in line)
     assert cut(shop.pipeline.warehouse.url, HOLDER, LOCK_ID) == 1
-    rest = process.stderr.read()
-    assert process.wait() == LostLockError.exit_code, said + rest
+    rest = process.communicate()[1]
+    assert process.returncode == LostLockError.exit_code, said + rest
     assert "lost the shop's lock" in rest
     assert not shop.check_in_force(before)
     shop.check_next_run()
