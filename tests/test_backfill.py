@@ -39,7 +39,8 @@ def read(pipeline: Pipeline) -> Tables:
     }
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(24, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [24])
 def test_a_backfill_equals_a_run_on_each_date(
     make_pipeline: MakePipeline, tmp_path: Path, count: int
 ) -> None:

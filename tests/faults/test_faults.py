@@ -101,9 +101,9 @@ def test_two_processes_cannot_land_the_same_run(shop: FaultShop) -> None:
         land_run(writer, twice)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.slow)])
-def test_two_runs_at_once_publish_once(shop: FaultShop, times: int) -> None:
-    for _ in range(times):
+@pytest.mark.slow
+def test_two_runs_at_once_publish_once_ten_times(shop: FaultShop) -> None:
+    for _ in range(10):
         shop.load(shop.grow())
         both = [shop.start(*RUN, "--as-of", str(shop.day)) for _ in range(2)]
         said = [process.communicate()[1] for process in both]
