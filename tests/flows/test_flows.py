@@ -17,9 +17,12 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.states import Scheduled
 
 from flows.backfill import backfill
+from flows.backtest import backtest
 from flows.monitor import monitor
 from flows.nights import Dates, do_nights
 from flows.observed import ObservedPipeline, again_where_it_helps
+from flows.score import score
+from flows.train import train
 from python_ml.errors import BuildError, InputError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.pipeline import Pipeline
@@ -302,3 +305,43 @@ def test_a_backfill_is_history_and_leaves_the_newest_date_in_force(
     assert rows(shop, f"select count(*) from marts.order_habit where as_of_date = '{day}'") == [
         (0,)
     ]
+
+
+@pytest.mark.slow
+def test_a_backtest_measures_past_dates_and_publishes_nothing(
+    shop: Pipeline, prefect_server: PrefectServer, of_shop: dict[str, str]
+) -> None:
+    before = in_force(shop.warehouse)
+    state: State[dict[str, int]] = backtest(only=HABIT, folds=2, return_state=True)
+    assert state.result() == {"order_habit": 2}
+    assert in_force(shop.warehouse) == before
+    [artifact] = prefect_server.of_run("artifacts", str(state.state_details.flow_run_id))
+    folds = json.loads(artifact["data"])
+    newest = shop.newest_input()
+    assert newest is not None
+    tested = [fold["tested on"] for fold in folds]
+    assert [fold["as of"] for fold in folds] == ["2025-12-01", "2026-01-01"]
+    # nothing is tested on whose outcome was not known by then
+    assert all(
+        day < str(date.fromisoformat(fold["as of"]) - timedelta(days=180))
+        for day, fold in zip(tested, folds, strict=True)
+    )
+    landed = rows(
+        shop,
+        "select count(distinct bundle_id) from predictions.metrics "
+        f"where origin_date in ('{tested[0]}', '{tested[1]}') and role = 'test_as_published'",
+    )
+    assert landed[0][0] >= 2  # type: ignore[operator]
+
+
+@pytest.mark.slow
+def test_training_makes_the_model_that_the_next_scores_are_made_with(
+    shop: Pipeline, prefect_server: PrefectServer, of_shop: dict[str, str]
+) -> None:
+    before = in_force(shop.warehouse)
+    [bundle] = train(as_of=date(2025, 12, 20), only=HABIT)
+    assert in_force(shop.warehouse) == before
+    assert shop.newest_bundle("order_habit", date(2025, 12, 21), 180).bundle_id == bundle
+    runs = score(dates=Dates(as_of=date(2025, 12, 21), catch_up=False), only=HABIT)
+    assert set(runs) == set(in_force(shop.warehouse).values())
+    assert rows(shop, "select distinct model_version from marts.order_habit") == [(bundle,)]
