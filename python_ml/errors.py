@@ -74,6 +74,10 @@ class BundleError(SmartRetailError):
     exit_code = 7
 
 
+class NoModelError(BundleError):
+    """Nothing was trained yet that could score this prediction."""
+
+
 class BusyError(SmartRetailError):
     """Another run holds the publisher's lock."""
 

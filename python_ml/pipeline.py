@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from python_ml.errors import BundleError, InputError, StaleModelError
+from python_ml.errors import BundleError, InputError, NoModelError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
@@ -489,7 +489,7 @@ class Pipeline:
         folders = (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
         usable = [path.parent for path in folders if path.parent.name[:10] <= as_of.isoformat()]
         if not usable:
-            raise BundleError(
+            raise NoModelError(
                 f"There is no trained model of {name} for {horizon_days} days up to {as_of}.",
                 f"Run `smartretail train --as-of {as_of}`.",
             )
@@ -652,11 +652,12 @@ class Pipeline:
         ----------
         training
             With ``if_changed`` the newest model that fits the features scores, and one is trained
-            where there is none; with ``never`` that is an error.
+            where there is none. With ``never`` a prediction without any model is skipped, and one
+            whose models fit no more is an error.
         """
         try:
             bundle = self._bundle_for(request, name, retrain, training)
-        except TooSmallError as reason:
+        except (TooSmallError, NoModelError) as reason:
             self._say(reason.message)
             return Outcome(name, skipped=reason.message)
         return self.score(request, name, bundle)
@@ -756,20 +757,30 @@ class Pipeline:
     ) -> list[list[Outcome]]:
         """Do for each of these as-of dates, oldest first, what a night of its own would have done.
 
-        All dates are built in one go; each is then scored and published before the next.
+        All dates are built in one go; each is then scored and published before the next. Dates
+        before the last are made for what was not published for them yet, unless they are history.
+
+        Raises
+        ------
+        NoModelError
+            When no prediction has a model, and none may be trained.
         """
         done = []
         with self.writing() as writer:
+            published = published_dates(self.warehouse)
             self.build(replace(request, as_of=max(days)), earlier=sorted(days)[:-1])
             for day in sorted(days):
                 night = replace(request, as_of=day)
+                names = [CUSTOMERS, *request.horizon_days]
+                if day < max(days) and not as_history:
+                    names = [name for name in names if published.get(name, day) < day]
                 outcomes = [
-                    self.summarise_customers(night),
-                    *(
-                        self.predict(night, name, retrain=retrain, training=training)
-                        for name in request.horizon_days
-                    ),
+                    self.summarise_customers(night)
+                    if name == CUSTOMERS
+                    else self.predict(night, name, retrain=retrain, training=training)
+                    for name in names
                 ]
+                _refuse_without_model(outcomes, training)
                 self.publish(writer, outcomes, as_history=as_history)
                 done.append(outcomes)
         return done
@@ -777,8 +788,8 @@ class Pipeline:
     def missed(self, request: Request, *, every_days: int = 1, most: int = 31) -> list[date]:
         """The as-of dates that failed nights have left out, oldest first, and the one asked for.
 
-        Counted from the newest date that was published of every prediction asked for; where one
-        was never published there is nothing to catch up.
+        Counted from the newest date that was published of every prediction asked for. One that was
+        never published, or is skipped by now, has nothing to catch up.
 
         Parameters
         ----------
@@ -892,6 +903,16 @@ def as_of_dates(first: date, last: date, every: str) -> list[date]:
 def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
     of_pairs = isinstance(prediction, PairPrediction)
     return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
+
+
+def _refuse_without_model(outcomes: Sequence[Outcome], training: Training) -> None:
+    """Raise where nothing at all could be predicted because nothing was trained."""
+    predictions = [outcome for outcome in outcomes if outcome.prediction != CUSTOMERS]
+    if training == "never" and predictions and all(outcome.skipped for outcome in predictions):
+        raise NoModelError(
+            "Nothing was scored: " + " ".join(str(outcome.skipped) for outcome in predictions),
+            "Run `smartretail train`, or the flow train or refresh.",
+        )
 
 
 def _detail(bundle: AnyBundle) -> str:

@@ -348,14 +348,28 @@ def find_run(warehouse: Warehouse, run_id: str) -> RunSummary | None:
 
 
 def published_dates(warehouse: Warehouse) -> dict[str, date]:
-    """The newest as-of date that was published of each prediction, whatever is in force."""
+    """The newest as-of date that was published of each prediction, whatever is in force.
+
+    Without those that were skipped since: nobody waits for them.
+    """
     if not warehouse.relation_exists("predictions", "run_events"):
         return {}
     with warehouse.connect() as connection:
         rows = connection.execute(
-            "select runs.prediction, max(runs.as_of_date) from predictions.runs "
-            "inner join predictions.run_events as events on events.run_id = runs.run_id "
-            "where events.event = 'published' group by 1"
+            """
+            with newest as (
+                select prediction,
+                    max(event_number) filter (where event = 'published') as published,
+                    max(event_number) filter (where event = 'skipped') as skipped
+                from predictions.run_events group by 1
+            )
+            select runs.prediction, max(runs.as_of_date)
+            from predictions.runs
+            inner join predictions.run_events as events on events.run_id = runs.run_id
+            inner join newest on newest.prediction = runs.prediction
+            where events.event = 'published' and newest.published > coalesce(newest.skipped, -1)
+            group by 1
+            """
         ).fetchall()
     return {str(prediction): as_of for prediction, as_of in rows}
 

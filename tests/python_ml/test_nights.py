@@ -11,8 +11,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from python_ml.errors import InputError
-from python_ml.pipeline import Pipeline, Request, as_of_dates
+from python_ml.errors import InputError, NoModelError
+from python_ml.pipeline import (
+    CUSTOMERS,
+    Outcome,
+    Pipeline,
+    Request,
+    _refuse_without_model,
+    as_of_dates,
+)
 from tests.conftest import MakePipeline
 
 SMARTRETAIL = str(Path(sys.executable).parent / "smartretail")
@@ -52,6 +59,8 @@ def ledger(make_pipeline: MakePipeline) -> Pipeline:
                 ("return_risk", MONDAY, "published"),
                 ("return_risk", MONDAY + timedelta(days=1), "published"),
                 ("return_risk", MONDAY + timedelta(days=9), "refused"),
+                ("gift_wrapping", MONDAY, "published"),
+                ("gift_wrapping", None, "skipped"),
             ]
         ):
             run_id = f"run{number}"
@@ -85,6 +94,11 @@ def test_what_was_never_published_has_missed_nothing(ledger: Pipeline) -> None:
     assert missed(ledger, 5, "purchase_potential") == [5]
 
 
+def test_what_is_skipped_by_now_holds_nobody_up(ledger: Pipeline) -> None:
+    assert missed(ledger, 5, "gift_wrapping") == [5]
+    assert missed(ledger, 3, "gift_wrapping", "return_risk") == [2, 3]
+
+
 def test_the_same_date_again_is_made_again(ledger: Pipeline) -> None:
     assert missed(ledger, 0, "order_habit") == [0]
 
@@ -95,6 +109,17 @@ def test_a_weekly_schedule_misses_weeks(ledger: Pipeline) -> None:
 
 def test_a_long_silence_is_not_made_up_for_whole(ledger: Pipeline) -> None:
     assert missed(ledger, 100, "order_habit", most=3) == [98, 99, 100]
+
+
+def test_a_night_without_any_model_is_an_error_and_with_some_is_not() -> None:
+    summary = Outcome(CUSTOMERS, "run1")
+    scored = Outcome("order_habit", "run2")
+    without = Outcome("return_risk", skipped="There is no trained model of return_risk.")
+    _refuse_without_model([summary, scored, without], "never")
+    _refuse_without_model([summary], "never")
+    _refuse_without_model([summary, without], "always")
+    with pytest.raises(NoModelError, match="no trained model of return_risk"):
+        _refuse_without_model([summary, without], "never")
 
 
 @pytest.mark.parametrize(
