@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
+from prefect.settings import PREFECT_API_URL
 
 from flows.backtest import backtest as backtest_flow
 from flows.monitor import monitor as monitor_flow
@@ -30,4 +31,5 @@ def serve_all(settings: Settings, *, score: str, train: str, backtest: str, moni
         )
         assert isinstance(deployment, RunnerDeployment)  # not awaited: this is no coroutine
         deployments.append(deployment)
-    serve(*deployments, limit=1)
+    # a server that was started for this alone ends with it: nothing is left to pause
+    serve(*deployments, limit=1, pause_on_shutdown=bool(PREFECT_API_URL.value()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -152,6 +153,8 @@ def schedule(
 
     Example: smartretail schedule --score "30 2 * * *"
     """
+    # without a Prefect server of yours it starts one, which takes long on a busy machine
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     serve = importlib.import_module("flows.schedule").serve_all  # Prefect takes seconds
     pipeline = open_pipeline(home, quiet=True)
     serve(pipeline.settings, score=score, train=train, backtest=backtest_at, monitor=watch)
