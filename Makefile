@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full bench bench-quality lint format lock clean
+.PHONY: help run test test-full faults bench bench-quality lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ test: .venv/installed ## Run the tests (some 10 minutes).
 
 test-full: .venv/installed ## Run all tests, the long ones too.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: .venv/installed ## Kill every phase of a small shop 20 times at random moments (40 minutes).
+	$(BIN)/python -m tests.faults $(OPTIONS)
 
 bench: .venv/installed ## Measure: loading beside COPY, order habit beside the truth (half an hour).
 	$(BIN)/python -m tests.bench.load_against_copy

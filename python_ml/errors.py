@@ -48,10 +48,18 @@ class WarehouseError(SmartRetailError):
     exit_code = 4
 
 
+class ConnectionLostError(WarehouseError):
+    """The database went away, or does not answer just now: doing it again may help."""
+
+
 class BuildError(SmartRetailError):
     """A dbt model or test failed; what was published before stays in force."""
 
     exit_code = 5
+
+
+class InterruptedBuildError(BuildError):
+    """A dbt run that the database cut short, at no fault of a model: doing it again may help."""
 
 
 class StaleModelError(SmartRetailError):
@@ -66,7 +74,15 @@ class BundleError(SmartRetailError):
     exit_code = 7
 
 
+class NoModelError(BundleError):
+    """Nothing was trained yet that could score this prediction."""
+
+
 class BusyError(SmartRetailError):
     """Another run holds the publisher's lock."""
 
     exit_code = 8
+
+
+class LostLockError(BusyError):
+    """The publisher's lock was lost half way: the run that held it may change nothing more."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from python_ml.errors import BundleError, InputError, StaleModelError
+from python_ml.errors import BundleError, InputError, NoModelError, StaleModelError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
@@ -47,7 +49,18 @@ from python_ml.warehouse.catalogue import (
 )
 from python_ml.warehouse.dbt import DbtNode, run_dbt
 from python_ml.warehouse.layout import Layout
-from python_ml.warehouse.ledger import Run, Writer, in_force, run_rows, utc_now, write_lock
+from python_ml.warehouse.ledger import (
+    Entry,
+    Run,
+    Writer,
+    find_run,
+    in_force,
+    is_published,
+    published_dates,
+    run_rows,
+    utc_now,
+    write_lock,
+)
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.server import EmbeddedServer
 
@@ -56,6 +69,9 @@ log = logging.getLogger(__name__)
 Say = Callable[[str], None]
 
 AnyBundle = Bundle | PairBundle
+
+Training = Literal["always", "if_changed", "never"]
+"""Whether a night trains: on its own input, only where no model fits, or not at all."""
 
 CUSTOMERS = "customers"
 """The customer summary is published beside the predictions, under this name."""
@@ -102,6 +118,22 @@ class Outcome:
     skipped: str | None = None
 
 
+@dataclass(frozen=True)
+class Fold:
+    """What one past as-of date of a backtest gave, measured with what was known by then.
+
+    ``skipped`` holds the reason where the shop was too small or too young then.
+    """
+
+    as_of: date
+    recipe: str | None = None
+    bundle_id: str | None = None
+    tested_on: date | None = None
+    log_loss: float | None = None
+    auc: float | None = None
+    skipped: str | None = None
+
+
 class Pipeline:
     """The steps on one home.
 
@@ -119,6 +151,8 @@ class Pipeline:
         self.settings = settings
         self.project_dir = project_dir
         self._say = say or log.info
+        self._writer: Writer | None = None
+        self._dbt_environment: dict[str, str] = {}
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -128,9 +162,26 @@ class Pipeline:
             return Warehouse(self.settings.database_url.get_secret_value(), layout)
         return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
 
-    def writing(self) -> AbstractContextManager[Writer]:
-        """Hold the shop's lock while steps change it."""
-        return write_lock(self.warehouse, self.settings.lock_wait_seconds)
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Hold the shop's lock while steps change it.
+
+        When the lock is lost half way, dbt is ended and the next step refuses to begin.
+        """
+        with write_lock(self.warehouse, self.settings.lock_wait_seconds) as writer:
+            self._writer = writer
+            try:
+                yield writer
+            finally:
+                self._writer = None
+
+    def _check_lock(self) -> None:
+        if self._writer is not None:
+            self._writer.check()
+
+    def today(self) -> date:
+        """The day it is where the shop is."""
+        return datetime.now(ZoneInfo(self.settings.time_zone)).date()
 
     # -- load --------------------------------------------------------------------------------
 
@@ -210,7 +261,7 @@ class Pipeline:
                 "Run `smartretail load`, or `smartretail run` for a demo.",
             )
         as_of = as_of or newest.date() + timedelta(days=1)
-        if as_of > max(datetime.now(UTC).date(), newest.date()) + timedelta(days=1):
+        if as_of > max(self.today(), newest.date()) + timedelta(days=1):
             raise InputError(f"--as-of {as_of} lies in the future.", "Choose a day up to tomorrow.")
         if as_of > newest.date() + timedelta(days=31):
             raise InputError(
@@ -242,11 +293,20 @@ class Pipeline:
                     (prediction, request.as_of, horizon_days, utc_now()),
                 )
 
-    def build(self, request: Request, *, full_refresh: bool = False) -> list[DbtNode]:
+    def build(
+        self, request: Request, *, earlier: Sequence[date] = (), full_refresh: bool = False
+    ) -> list[DbtNode]:
         """Build staging, the shop model, features and labels, and test them.
 
         A feature whose logic changed since it was last built is rebuilt with its history.
+
+        Parameters
+        ----------
+        earlier
+            Further as-of dates to build in the same go.
         """
+        for day in earlier:
+            self.ask(replace(request, as_of=day))
         self.ask(request)
         before = lineage_hashes(self.warehouse)
         arguments = [*BUILD, "--exclude", "source:predictions+"]
@@ -269,7 +329,9 @@ class Pipeline:
             self.staging(),
             arguments,
             project_dir=self.project_dir,
+            extra_environment=self._dbt_environment,
             on_line=self._show,
+            stop=self._writer.lost if self._writer is not None else None,
         )
 
     def _show(self, line: str) -> None:
@@ -307,6 +369,7 @@ class Pipeline:
             self._train_pairs(request, prediction, draft)
         else:
             self._train_rows(request, prediction, draft)
+        self._check_lock()
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         return _load(prediction, folder)
@@ -426,7 +489,7 @@ class Pipeline:
         folders = (self.settings.bundles_dir / name).glob(f"*_{horizon_days}d_*/bundle.json")
         usable = [path.parent for path in folders if path.parent.name[:10] <= as_of.isoformat()]
         if not usable:
-            raise BundleError(
+            raise NoModelError(
                 f"There is no trained model of {name} for {horizon_days} days up to {as_of}.",
                 f"Run `smartretail train --as-of {as_of}`.",
             )
@@ -484,6 +547,7 @@ class Pipeline:
             scores.num_rows,
             _detail(bundle),
         )
+        self._check_lock()
         land(self.warehouse, run, scores)
         return _scored(name, identity, scores.num_rows, bundle)
 
@@ -573,29 +637,63 @@ class Pipeline:
         known_at: date = row[0]
         return known_at
 
-    def predict(self, request: Request, name: str, *, retrain: bool = False) -> Outcome:
+    def predict(
+        self,
+        request: Request,
+        name: str,
+        *,
+        retrain: bool = False,
+        training: Training = "always",
+    ) -> Outcome:
         """Train one prediction, unless a model for this very input is there, and score it.
 
         A prediction that cannot be made for this shop comes back skipped, with its reason.
+
+        Parameters
+        ----------
+        training
+            With ``if_changed`` the newest model that fits the features scores, and one is trained
+            where there is none. With ``never`` a prediction without any model is skipped, and one
+            whose models fit no more is an error.
         """
         try:
-            bundle = self.train(request, name, retrain=retrain)
-        except TooSmallError as reason:
+            bundle = self._bundle_for(request, name, retrain, training)
+        except (TooSmallError, NoModelError) as reason:
             self._say(reason.message)
             return Outcome(name, skipped=reason.message)
         return self.score(request, name, bundle)
 
+    def _bundle_for(
+        self, request: Request, name: str, retrain: bool, training: Training
+    ) -> AnyBundle:
+        if training == "always":
+            return self.train(request, name, retrain=retrain)
+        try:
+            return self.newest_bundle(name, request.as_of, request.horizon_days[name])
+        except (BundleError, StaleModelError) as reason:
+            if training == "never":
+                raise
+            self._say(f"{reason.message} Training.")
+            return self.train(request, name)
+
     # -- publish -----------------------------------------------------------------------------
 
-    def publish(self, writer: Writer, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def publish(
+        self, writer: Writer, outcomes: Sequence[Outcome], *, as_history: bool = False
+    ) -> list[Outcome]:
         """Build and test the mart rows, then bring all scored runs into force together.
 
         What was skipped goes into the ledger with its reason.
 
+        Parameters
+        ----------
+        as_history
+            Leave in force what speaks of a later date: the runs are published beside it.
+
         Returns
         -------
         list of Outcome
-            Those that were not in force before.
+            Those that were published now.
 
         Raises
         ------
@@ -606,7 +704,13 @@ class Pipeline:
             if outcome.skipped:
                 writer.record([(None, outcome.prediction)], "skipped", outcome.skipped)
         current = in_force(self.warehouse)
-        waiting = [o for o in outcomes if o.run_id and current.get(o.prediction) != o.run_id]
+        waiting = [
+            outcome
+            for outcome in outcomes
+            if outcome.run_id
+            and current.get(outcome.prediction) != outcome.run_id
+            and not (as_history and is_published(self.warehouse, outcome.run_id))
+        ]
         runs = [(o.run_id, o.prediction) for o in waiting]
         if not runs:
             self._say("Nothing new to publish")
@@ -618,8 +722,21 @@ class Pipeline:
             writer.record(runs, "refused", " ".join(str(error).split())[:500])
             raise
         writer.record(runs, "checked")
-        writer.record(runs, "published")
+        published = [Entry(run_id, name, "published") for run_id, name in runs]
+        writer.record_together(published + (self._kept(waiting, current) if as_history else []))
         return waiting
+
+    def _kept(self, waiting: Sequence[Outcome], current: dict[str, str]) -> list[Entry]:
+        """The events that leave in force what speaks of a later date than the waiting runs."""
+        kept = []
+        for outcome in waiting:
+            assert outcome.run_id is not None
+            new = find_run(self.warehouse, outcome.run_id)
+            held = find_run(self.warehouse, current.get(outcome.prediction, ""))
+            if new is not None and held is not None and held.as_of_date > new.as_of_date:
+                detail = f"stays in force, {new.as_of_date} was published as history"
+                kept.append(Entry(held.run_id, held.prediction, "rolled_back", detail))
+        return kept
 
     # -- everything --------------------------------------------------------------------------
 
@@ -628,31 +745,175 @@ class Pipeline:
 
         A prediction that cannot be made for this shop is skipped; the others go on.
         """
+        return self.nights(request, [request.as_of], retrain=retrain)[-1]
+
+    def nights(
+        self,
+        request: Request,
+        days: Sequence[date],
+        *,
+        retrain: bool = False,
+        training: Training = "always",
+        as_history: bool = False,
+    ) -> list[list[Outcome]]:
+        """Do for each of these as-of dates, oldest first, what a night of its own would have done.
+
+        All dates are built in one go; each is then scored and published before the next. Dates
+        before the last are made for what was not published for them yet, unless they are history.
+
+        Raises
+        ------
+        NoModelError
+            When no prediction has a model, and none may be trained.
+        """
+        done = []
         with self.writing() as writer:
-            self.build(request)
-            outcomes = [
-                self.summarise_customers(request),
-                *(self.predict(request, name, retrain=retrain) for name in request.horizon_days),
-            ]
-            self.publish(writer, outcomes)
-        return outcomes
+            published = published_dates(self.warehouse)
+            self.build(replace(request, as_of=max(days)), earlier=sorted(days)[:-1])
+            for day in sorted(days):
+                night = replace(request, as_of=day)
+                names = [CUSTOMERS, *request.horizon_days]
+                if day < max(days) and not as_history:
+                    names = [name for name in names if published.get(name, day) < day]
+                outcomes = [
+                    self.summarise_customers(night)
+                    if name == CUSTOMERS
+                    else self.predict(night, name, retrain=retrain, training=training)
+                    for name in names
+                ]
+                _refuse_without_model(outcomes, training)
+                self.publish(writer, outcomes, as_history=as_history)
+                done.append(outcomes)
+        return done
+
+    def missed(self, request: Request, *, every_days: int = 1, most: int = 31) -> list[date]:
+        """The as-of dates that failed nights have left out, oldest first, and the one asked for.
+
+        Counted from the newest date that was published of every prediction asked for. One that was
+        never published, or is skipped by now, has nothing to catch up.
+
+        Parameters
+        ----------
+        every_days
+            Days between two scheduled runs.
+        most
+            At most so many dates; the oldest are left out.
+        """
+        published = published_dates(self.warehouse)
+        dates = [published[name] for name in request.horizon_days if name in published]
+        if not dates:
+            return [request.as_of]
+        days = []
+        day = min(dates) + timedelta(days=every_days)
+        while day < request.as_of:
+            days.append(day)
+            day += timedelta(days=every_days)
+        return [*days, request.as_of][-most:]
+
+    def backtest(self, request: Request, name: str, folds: int) -> list[Fold]:
+        """Train at past as-of dates on what was known then, oldest first, and land the metrics.
+
+        The dates are month starts up to the one asked for. Each training measures every recipe,
+        baselines included, on the newest date whose outcome was known by then.
+        """
+        days = month_starts_until(request.as_of, folds)
+        done = []
+        with self.writing():
+            self.build(request, earlier=days)
+            for day in days:
+                try:
+                    bundle = self.train(replace(request, as_of=day), name)
+                except TooSmallError as reason:
+                    self._say(reason.message)
+                    done.append(Fold(day, skipped=reason.message))
+                else:
+                    done.append(self._fold(day, bundle))
+        return done
+
+    def _fold(self, day: date, bundle: AnyBundle) -> Fold:
+        with self.warehouse.connect() as connection:
+            rows = connection.execute(
+                "select metric, max(value), max(origin_date) from predictions.metrics "
+                "where bundle_id = %s and role like '%%test_as_published' "
+                "and (recipe = %s or %s like '%%product: ' || recipe || '%%') "
+                "and metric in ('log_loss', 'auc') and role not like 'category%%' group by 1",
+                (bundle.bundle_id, bundle.recipe, bundle.recipe),
+            ).fetchall()
+        values = {metric: value for metric, value, _ in rows}
+        tested_on = max((tested for _, _, tested in rows), default=None)
+        return Fold(
+            day,
+            bundle.recipe,
+            bundle.bundle_id,
+            tested_on,
+            values.get("log_loss"),
+            values.get("auc"),
+        )
 
     def outcomes_of(self, request: Request) -> list[Outcome]:
         """Runs that were scored for this request, for a publish step of its own."""
         with self.warehouse.connect() as connection:
             rows = connection.execute(
-                "select distinct on (prediction) prediction, run_id, row_count "
+                "select distinct on (runs.prediction) runs.prediction, runs.run_id, runs.row_count "
                 "from predictions.runs "
-                "where as_of_date = %s and (prediction = %s or prediction = any(%s)) "
-                "order by prediction, created_at desc",
+                "inner join predictions.run_events as events on events.run_id = runs.run_id "
+                "where events.event = 'scored' and runs.as_of_date = %s "
+                "and (runs.prediction = %s or runs.prediction = any(%s)) "
+                "order by runs.prediction, events.event_number desc",
                 (request.as_of, CUSTOMERS, list(request.horizon_days)),
             ).fetchall()
         return [Outcome(str(name), str(identity), int(rows_)) for name, identity, rows_ in rows]
 
 
+def month_starts_until(last: date, count: int) -> list[date]:
+    """The newest month starts up to a day, oldest first.
+
+    Examples
+    --------
+    >>> [str(day) for day in month_starts_until(date(2025, 2, 14), 3)]
+    ['2024-12-01', '2025-01-01', '2025-02-01']
+    """
+    newest = last.year * 12 + last.month - 1
+    return [date(month // 12, month % 12 + 1, 1) for month in range(newest - count + 1, newest + 1)]
+
+
+def as_of_dates(first: date, last: date, every: str) -> list[date]:
+    """The as-of dates of a backfill, oldest first: days, weeks from the first, or month starts.
+
+    Raises
+    ------
+    InputError
+        When there is none, or the step is unknown.
+    """
+    steps = {"day": 1, "week": 7}
+    if every in steps:
+        step = timedelta(days=steps[every])
+        days = [first + number * step for number in range((last - first) // step + 1)]
+    elif every == "month":
+        count = (last.year - first.year) * 12 + last.month - first.month + 1
+        days = [day for day in month_starts_until(last, max(count, 0)) if day >= first]
+    else:
+        raise InputError(f"--every {every} is no step.", "Say month, week or day.")
+    if not days:
+        raise InputError(
+            f"There is no as-of date from {first} to {last}.", "Months count from their first day."
+        )
+    return days
+
+
 def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
     of_pairs = isinstance(prediction, PairPrediction)
     return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
+
+
+def _refuse_without_model(outcomes: Sequence[Outcome], training: Training) -> None:
+    """Raise where nothing at all could be predicted because nothing was trained."""
+    predictions = [outcome for outcome in outcomes if outcome.prediction != CUSTOMERS]
+    if training == "never" and predictions and all(outcome.skipped for outcome in predictions):
+        raise NoModelError(
+            "Nothing was scored: " + " ".join(str(outcome.skipped) for outcome in predictions),
+            "Run `smartretail train`, or the flow train or refresh.",
+        )
 
 
 def _detail(bundle: AnyBundle) -> str:

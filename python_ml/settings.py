@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -76,6 +77,27 @@ class Settings(BaseSettings):
     lock_wait_seconds: int = Field(
         default=60, ge=0, description="How long a run waits for another one to finish publishing."
     )
+    time_zone: str = Field(
+        default="UTC", description="Where the shop is, as Europe/Berlin: schedules, and its today."
+    )
+    retries: int = Field(
+        default=4,
+        ge=0,
+        le=20,
+        description="How often a flow does a night again that a lost connection or a busy lock "
+        "ended.",
+    )
+    retry_delay_seconds: float = Field(
+        default=10,
+        ge=0,
+        description="Before the first of these; it doubles with each, and a random part is added.",
+    )
+    webhook_url: SecretStr | None = Field(
+        default=None, description="Where flows and `monitor` post what is amiss, as JSON."
+    )
+    late_after_hours: float = Field(
+        default=36, gt=0, description="From what age of the newest publishing scores are late."
+    )
     return_label: Literal["observed", "proxy"] = Field(
         default="observed",
         description="What return risk learns: returns as they were observed, or, where none are "
@@ -100,6 +122,22 @@ class Settings(BaseSettings):
             return None
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("time_zone", mode="after")
+    @classmethod
+    def _is_known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be a name like Europe/Berlin or America/New_York")
+        return value
+
+    @field_validator("webhook_url", mode="after")
+    @classmethod
+    def _is_web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("must start with https:// or http://")
         return value
 
     @field_validator("warehouse_schema", mode="after")

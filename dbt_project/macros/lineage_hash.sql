@@ -47,8 +47,12 @@
     {%- if execute -%}
         {%- set hash = lineage_hash(model.unique_id) -%}
         {%- if hash != recorded_lineage_hash() -%}
+            {#- the newest row counts: it must be the newest even after the clock was set back -#}
             insert into {{ placed('predictions', 'feature_builds') }}
-            values ('{{ recorded_schema() }}', '{{ model.name }}', '{{ hash }}', {{ utc_now() }})
+            select
+                '{{ recorded_schema() }}', '{{ model.name }}', '{{ hash }}',
+                greatest({{ utc_now() }}, coalesce({{ dbt.dateadd('second', 1, 'max(earlier.built_at)') }}, {{ utc_now() }}))
+            from {{ placed('predictions', 'feature_builds') }} as earlier
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

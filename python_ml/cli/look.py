@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import psycopg
 import pyarrow as pa
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
@@ -23,7 +24,7 @@ from python_ml.predictions import get_prediction
 from python_ml.predictions.base import PairPrediction, Prediction
 from python_ml.reporting.summary import describe_run
 from python_ml.warehouse.dbt import dbt_environment, dev_schema
-from python_ml.warehouse.ledger import list_runs, roll_back, runs_in_force
+from python_ml.warehouse.ledger import events_of, find_run, list_runs, roll_back, runs_in_force
 
 app = typer.Typer(no_args_is_help=True)
 runs_app = typer.Typer(help="List runs; see which is in force.", invoke_without_command=True)
@@ -211,6 +212,38 @@ def runs(
             f"{run.created_at:%Y-%m-%d %H:%M}",
             run.last_event,
         )
+    out.print(table)
+
+
+@runs_app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="See `smartretail runs`.")],
+    home: Home = None,
+) -> None:
+    """Show one run: what it is, whether it is in force, and everything that happened to it.
+
+    Example: smartretail runs show 7834de8ca113ed34ad7c
+    """
+    pipeline = open_pipeline(home, quiet=True)
+    events = events_of(pipeline.warehouse, run_id)
+    if not events:
+        raise InputError(f"There is no run {run_id}.", "List them with `smartretail runs`.")
+    run = find_run(pipeline.warehouse, run_id)
+    if run is not None:
+        facts = {
+            "prediction": run.prediction,
+            "as of": run.as_of_date,
+            "days ahead": run.horizon_days or "",
+            "recipe": run.recipe or "",
+            "bundle": run.bundle_id or "",
+            "rows": f"{run.row_count:,}",
+            "in force": "yes" if run.is_in_force else "no",
+        }
+        for name, value in facts.items():
+            out.print(f"{name:<10}  {value}", highlight=False, markup=False, soft_wrap=True)
+    table = Table("when (UTC)", "event", "detail")
+    for event in events:
+        table.add_row(f"{event.happened_at:%Y-%m-%d %H:%M:%S}", event.event, escape(event.detail))
     out.print(table)
 
 

@@ -112,6 +112,13 @@ def run(
     decimal: Decimal = None,
     same_shop: SameShop = False,
     retrain: Retrain = False,
+    catch_up: Annotated[
+        bool,
+        typer.Option(
+            "--catch-up",
+            help="First the days since the newest published date, oldest first: missed nights.",
+        ),
+    ] = False,
     effort: Trials = None,
     home: Home = None,
 ) -> None:
@@ -134,7 +141,8 @@ def run(
     else:
         check_shop(pipeline.warehouse, source)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
-    outcomes = pipeline.run(request, retrain=retrain)
+    days = pipeline.missed(request) if catch_up else [request.as_of]
+    outcomes = pipeline.nights(request, days, retrain=retrain)[-1]
     _report(pipeline, request, outcomes)
 
 

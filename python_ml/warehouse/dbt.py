@@ -14,14 +14,16 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from python_ml.errors import BuildError
+from python_ml.errors import BuildError, InterruptedBuildError, LostLockError
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.transient import all_transient
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ def run_dbt(
     target_dir: Path | None = None,
     extra_environment: Mapping[str, str] | None = None,
     on_line: OnLine | None = None,
+    stop: threading.Event | None = None,
 ) -> list[DbtNode]:
     """Run ``dbt <arguments>`` and return what became of each node.
 
@@ -101,11 +104,17 @@ def run_dbt(
         Variables beside those of :func:`dbt_environment`.
     on_line
         Called with each line that dbt prints.
+    stop
+        Ends dbt when it is set: the lock under which it writes is gone.
 
     Raises
     ------
     BuildError
         Naming the models and tests that failed, and the log to read.
+    InterruptedBuildError
+        When the database cut it short, and no model or test was at fault.
+    LostLockError
+        When ``stop`` was set.
     """
     target_dir = target_dir or settings.dbt_target_dir
     results_file = target_dir / "run_results.json"
@@ -142,22 +151,40 @@ def run_dbt(
         errors="replace",
     ) as process:
         assert process.stdout is not None
+        threading.Thread(target=_end_on, args=(process, stop), daemon=True).start()
         for line in process.stdout:
             last_lines = [*last_lines[-30:], line.rstrip()]
             if on_line is not None:
                 on_line(line.rstrip())
+    if stop is not None and stop.is_set():
+        raise LostLockError(
+            f"dbt {arguments[0]} was ended: this run lost the shop's lock, with its connection.",
+            "Run it again: what is complete is not repeated.",
+        )
     nodes = _results(results_file)
     failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
     if failed:
         named = "\n".join(f"  {node.name}: {_one_line(node.message)}" for node in failed[:8])
-        raise BuildError(
+        was_cut_short = all_transient(node.message for node in failed)
+        raise (InterruptedBuildError if was_cut_short else BuildError)(
             f"dbt {arguments[0]}: {len(failed)} of {len(nodes)} nodes failed:\n{named}",
             f"The whole story is in {log_dir / 'dbt.log'}.",
         )
     if process.returncode != 0:
         tail = "\n".join(f"  {line}" for line in last_lines[-12:])
-        raise BuildError(f"dbt {arguments[0]} failed:\n{tail}", f"See {log_dir / 'dbt.log'}.")
+        raise (InterruptedBuildError if all_transient([tail]) else BuildError)(
+            f"dbt {arguments[0]} failed:\n{tail}", f"See {log_dir / 'dbt.log'}."
+        )
     return nodes
+
+
+def _end_on(process: subprocess.Popen[str], stop: threading.Event | None) -> None:
+    """End dbt as the death of its parent would, once it is told to stop."""
+    while stop is not None and process.poll() is None:
+        if stop.wait(0.2):
+            assert process.stdin is not None
+            process.stdin.close()
+            return
 
 
 def _results(path: Path) -> list[DbtNode]:

@@ -6,16 +6,22 @@ holds the other end of our standard input; when it dies, however it dies, the pi
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
+from uuid import UUID
 
 
 def main() -> None:
-    """Run dbt with the arguments of this process."""
+    """Run dbt with the arguments of this process; for a flow run of Prefect, shown there."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from dbt.cli.main import cli  # noqa: PLC0415 - takes seconds; the watch stands before it
-
-    cli()
+    flow_run_id = os.environ.get("SMARTRETAIL_FLOW_RUN_ID")
+    # what is imported below takes seconds; the watch stands before it
+    if flow_run_id:
+        nodes = importlib.import_module("flows.dbt_nodes")
+        sys.exit(0 if nodes.invoke(sys.argv[1:], UUID(flow_run_id)) else 1)
+    importlib.import_module("dbt.cli.main").cli()
 
 
 def _end_with_parent() -> None:

@@ -16,13 +16,17 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from python_ml.errors import WarehouseError
+from python_ml.errors import ConnectionLostError, WarehouseError
 from python_ml.warehouse.layout import Layout
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 PUBLISH_LOCK = 7_236_012_026
 """Key of the advisory lock that keeps writers of one shop apart."""
+
+_DISK_FULL = "53100"
+_NOT_FOR_US = ("authentication failed", "does not exist", "no pg_hba.conf entry")
+"""Reasons why a server refuses a connection that it will refuse again."""
 
 
 class BulkWriter:
@@ -254,10 +258,7 @@ class Warehouse:
             )
             connection.layout = self.layout
         except psycopg.OperationalError as error:
-            raise WarehouseError(
-                f"Cannot connect to {self!r}: {_first_line(error)}",
-                "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
-            ) from None
+            raise self._unreachable(error) from None
         try:
             with connection:
                 yield connection
@@ -315,18 +316,27 @@ class Warehouse:
         try:
             connection = adbc.connect(self._url)
         except adbc_driver_manager.Error as error:
-            raise WarehouseError(
-                f"Cannot connect to {self!r}: {_first_line(error)}",
-                "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
-            ) from None
+            raise self._unreachable(error) from None
         try:
             with connection:
                 yield connection
         except adbc_driver_manager.OperationalError as error:
             raise self._lost(error) from None
 
+    def _unreachable(self, error: Exception) -> WarehouseError:
+        is_final = any(words in str(error) for words in _NOT_FOR_US)
+        return (WarehouseError if is_final else ConnectionLostError)(
+            f"Cannot connect to {self!r}: {_first_line(error)}",
+            "Start it with `smartretail db start`, or correct SMARTRETAIL_DATABASE_URL.",
+        )
+
     def _lost(self, error: Exception) -> WarehouseError:
-        return WarehouseError(
+        if getattr(error, "sqlstate", None) == _DISK_FULL or "No space left" in str(error):
+            return WarehouseError(
+                f"The disk of {self!r} is full: {_first_line(error)}",
+                "Nothing of this step was kept. Make room, then do it again.",
+            )
+        return ConnectionLostError(
             f"The connection to {self!r} was lost: {_first_line(error)}",
             "Nothing of this step was kept. Look at the server with `smartretail db status`, "
             "then do it again.",
