@@ -97,6 +97,17 @@ def test_a_customer_has_at_most_the_asked_number_of_products_ranked_from_one(
     assert max(int(str(most)) for most, _ in ranks) == shop.settings.products_per_customer
 
 
+def test_the_mart_says_what_the_probabilities_failed(shop: Pipeline, bundle: PairBundle) -> None:
+    by_level = {level["level"]: level["calibration_note"] for level in bundle.manifest["levels"]}
+    assert set(by_level) == {"product", "category"}
+    said = rows(
+        shop, "select distinct coalesce(calibration_note, '') from marts.purchase_potential"
+    )
+    assert said == [(bundle.calibration_note,)]
+    for level, note in by_level.items():
+        assert (f"{level.capitalize()}: {note}." in bundle.calibration_note) == bool(note)
+
+
 def test_every_baseline_is_measured_beside_what_is_published(shop: Pipeline) -> None:
     measured = rows(
         shop,

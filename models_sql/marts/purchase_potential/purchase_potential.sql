@@ -11,6 +11,12 @@ runs_in_force as (
 
 ),
 
+runs as (
+
+    select * from {{ source('predictions', 'runs') }}
+
+),
+
 final as (
 
     select
@@ -37,9 +43,11 @@ final as (
         purchase_potential_rows.suggested_action,
         purchase_potential_rows.what_to_do,
         purchase_potential_rows.is_holdout,
-        purchase_potential_rows.reasons_text
+        purchase_potential_rows.reasons_text,
+        {{ json_text('runs.detail', 'calibration_note') }} as calibration_note
     from purchase_potential_rows
     inner join runs_in_force on purchase_potential_rows.run_id = runs_in_force.run_id
+    inner join runs on runs_in_force.run_id = runs.run_id
 
 )
 

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from python_ml.training.pairs import candidates
 from python_ml.training.pairs.candidates import Pairs, candidate_pairs
+from python_ml.training.pairs.first_stage import fit_first_stage
 from tests.python_ml.training.pairs.shops import snapshot
 
 
@@ -67,3 +69,36 @@ def test_rows_stay_grouped_by_customer_and_columns_are_known() -> None:
     assert isinstance(found.features, pd.DataFrame)
     themes = {str(name).split("_")[0] for name in found.features.columns}
     assert themes == {"collaborative", "affinity", "item", "customer"}
+
+
+def test_what_is_the_same_for_everybody_is_ranked_like_everything_else() -> None:
+    random = np.random.default_rng(5)
+    values = random.permutation(40).astype(np.float32) - 4  # without ties; some are not offered
+    owned = random.random((9, 40)) < 0.3
+    alike = np.tile(values, (9, 1))
+    for most in (1, 7, 40):
+        np.testing.assert_array_equal(
+            candidates._shared_ranks(values, owned, most), candidates._ranks(alike, owned, most)
+        )
+
+
+def test_a_large_shop_looks_at_a_shelf_that_leaves_no_category_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything = pairs(500)
+    monkeypatch.setattr(candidates, "MOST_POPULAR", 6)
+    monkeypatch.setattr(candidates, "BEST_OF_GROUP", 2)
+    shop = replace(snapshot(), stage=fit_first_stage(snapshot().bought, most_items=4))
+    (found,) = list(candidate_pairs(shop, np.arange(60), 500))
+    items = set(found.item.tolist())
+    assert len(items) < len(set(everything.item.tolist()))
+    buyers = shop.item_features["product_new_buyer_share_decayed_14d"].to_numpy()
+    assert set(np.argsort(-buyers, kind="stable")[:6].tolist()) <= items
+    assert set(shop.stage.top.tolist()) <= items
+    assert {shop.item_features["category_name"][i] for i in items} == {"half 0", "half 1"}
+    # an item on the shelf is described as it is without one
+    kept = [i for i in sorted(items) if i not in set(shop.stage.top.tolist())]
+    of_all = everything.features[np.isin(everything.item, kept)]
+    of_shelf = found.features[np.isin(found.item, kept)]
+    for column in ("affinity_category", "affinity_price", "item_product_orders_total"):
+        np.testing.assert_array_equal(of_all[column], of_shelf[column])
