@@ -184,7 +184,8 @@ final as (
         {{ per_thousand('orders_' ~ days ~ 'd', 'same_level') }} as product_order_share_{{ days }}d,
         {%- endfor %}
         {%- for days in windows %}
-        {{ per_thousand('new_buyers_' ~ days ~ 'd', 'same_level') }} as product_new_buyer_share_{{ days }}d,
+        {{ per_thousand('new_buyers_' ~ days ~ 'd', 'same_level') }}
+            as product_new_buyer_share_{{ days }}d,
         {%- endfor %}
         {%- for days in half_lives %}
         {{ per_thousand('new_buyers_decayed_' ~ days ~ 'd', 'same_level') }}
@@ -200,7 +201,8 @@ final as (
         {{ ratio('gross_amount - net_amount', 'gross_amount') }} as product_discount_share,
 
         -- season
-        {{ per_thousand('new_buyers_year_ago_90d', 'same_level') }} as season_new_buyer_share_year_ago_90d,
+        {{ per_thousand('new_buyers_year_ago_90d', 'same_level') }}
+            as season_new_buyer_share_year_ago_90d,
         {{ ratio('new_buyers_year_ago_90d + 1', 'new_buyers_before_year_ago_90d + 1') }}
             as season_rise_year_ago_90d,
 
