@@ -257,8 +257,10 @@ def test_beyond_loopback_keys_are_asked_for_and_only_hashes_are_kept(open_shop: 
     reader, scorer = ring.add("reader", ["read"]), ring.add("scorer", ["score"])
     for key in (reader, scorer):
         assert key.split("_", 2)[2] not in (home / FILE).read_text()
-    with Server(open_shop, "--host", "0.0.0.0") as server:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{server.port}")
+    with (
+        Server(open_shop, "--host", "0.0.0.0") as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client,
+    ):
         assert client.get("/health").status_code == 200
 
         def asked(key: str | None, method: str = "GET", path: str = HABIT) -> tuple[int, str]:
@@ -279,7 +281,6 @@ def test_beyond_loopback_keys_are_asked_for_and_only_hashes_are_kept(open_shop: 
         assert asked(scorer, "POST", SCORE) == (200, "")
         ring.revoke(reader.split("_")[1])
         assert asked(reader) == (401, "wrong-key")
-        client.close()
     ring.revoke(scorer.split("_")[1])
 
 
