@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -148,13 +147,11 @@ def schedule(
 ) -> None:
     """Score, train, backtest and monitor on a schedule, from this one process, until Ctrl-C.
 
-    For a small shop: no worker is needed, and no Prefect server; with PREFECT_API_URL the runs show
-    up there. For more, deploy prefect.yaml (docs/schedule.md).
+    For a small shop: no worker is needed, and no Prefect server, for it starts its own; with
+    PREFECT_API_URL the runs show up on yours. For more, deploy prefect.yaml (docs/schedule.md).
 
     Example: smartretail schedule --score "30 2 * * *"
     """
-    # without a Prefect server of yours it starts one, which takes long on a busy machine
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     serve = importlib.import_module("flows.schedule").serve_all  # Prefect takes seconds
     pipeline = open_pipeline(home, quiet=True)
     serve(pipeline.settings, score=score, train=train, backtest=backtest_at, monitor=watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -142,6 +143,27 @@ def test_what_is_deployed_is_what_the_project_says(
             assert parameter["description"]
 
 
+def test_the_schedule_runs_by_the_clock_of_the_shop(
+    prefect_server: PrefectServer, deployed: None
+) -> None:
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("score/nightly-score")
+    [found] = deployment.schedules
+    of_deployment = {"deployment_id": {"any_": [str(deployment.id)]}}
+    deadline = time.monotonic() + 120
+    while not (planned := prefect_server.find("flow_runs", flow_runs=of_deployment)):
+        assert time.monotonic() < deadline, "the server plans no run"
+        time.sleep(0.2)
+    starts = [datetime.fromisoformat(run["expected_start_time"]) for run in planned]
+    assert {start.astimezone(ZoneInfo(TIME_ZONE)).hour for start in starts} == {3}
+
+    # what the server plans runs with, over a year: planning so many there takes it minutes
+    schedule = CronSchedule(**found.schedule.model_dump())
+    nights = asyncio.run(schedule.get_dates(365, start=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert {night.astimezone(ZoneInfo(TIME_ZONE)).hour for night in nights} == {3}
+    assert {night.astimezone(UTC).hour for night in nights} == {1, 2}  # summer and winter
+
+
 @pytest.mark.parametrize("missed", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_scheduled_run_catches_up_the_nights_that_were_missed(
     shop: Pipeline,
@@ -185,18 +207,6 @@ def test_a_scheduled_run_catches_up_the_nights_that_were_missed(
         "password"
     ]
     assert not any(str(password) in text for text in [*logs, *artifacts.values()])
-
-
-def test_the_schedule_runs_by_the_clock_of_the_shop(
-    prefect_server: PrefectServer, deployed: None
-) -> None:
-    with get_client(sync_client=True) as client:
-        [found] = client.read_deployment_by_name("score/nightly-score").schedules
-    # what the server plans runs with, over a year: planning so many there takes it minutes
-    schedule = CronSchedule(**found.schedule.model_dump())
-    times = asyncio.run(schedule.get_dates(365, start=datetime(2026, 1, 1, tzinfo=UTC)))
-    assert {time.astimezone(ZoneInfo(TIME_ZONE)).hour for time in times} == {3}
-    assert {time.astimezone(UTC).hour for time in times} == {1, 2}  # summer and winter
 
 
 def test_a_failed_test_fails_the_flow_by_name_and_leaves_the_marts(
