@@ -29,6 +29,7 @@ RETURNS = "models_sql/intermediate/int_returns.sql"
 FIRST_LINES = "models_sql/intermediate/int_lines_at_order.sql"
 RETURN_RISK = "models_sql/features/feat_return_risk.sql"
 ORDER_HABIT = "models_sql/features/feat_order_habit.sql"
+PURCHASE_POTENTIAL = "models_sql/features/feat_purchase_potential.sql"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,18 @@ MUTANTS = (
         ORDER_HABIT,
         "and {{ version_known_before('customers', 'customer_totals.as_of_date') }}",
         "and customers.superseded_on is null",
+    ),
+    Mutant(
+        "today's attributes describe old lines",
+        FIRST_LINES,
+        "and {{ version_known_before('customers', 'first_versions.as_of_date') }}",
+        "and customers.superseded_on is null",
+    ),
+    Mutant(
+        "today's products describe old dates",
+        PURCHASE_POTENTIAL,
+        "on {{ version_known_before('product_versions', 'as_of_dates.as_of_date') }}",
+        "on product_versions.superseded_on is null",
     ),
     Mutant(
         "attributes count before they happen",
