@@ -70,7 +70,7 @@ known_days as (
         item_days.item_level,
         item_days.item_id,
         item_days.ordered_on,
-        item_days.order_count,
+        item_days.line_count,
         item_days.new_buyer_count,
         item_days.quantity,
         item_days.gross_amount,
@@ -89,10 +89,10 @@ item_sales as (
         item_id,
         min(age_days) as days_since_last,
         max(age_days) as days_since_first,
-        sum(order_count) as orders_total,
+        sum(line_count) as lines_total,
         sum(new_buyer_count) as buyers_total,
         {%- for days in windows %}
-        coalesce(sum(order_count) filter (where age_days <= {{ days }}), 0) as orders_{{ days }}d,
+        coalesce(sum(line_count) filter (where age_days <= {{ days }}), 0) as lines_{{ days }}d,
         coalesce(sum(new_buyer_count) filter (where age_days <= {{ days }}), 0)
             as new_buyers_{{ days }}d,
         {%- endfor %}
@@ -124,10 +124,10 @@ item_facts as (
         {%- endfor %}
         item_sales.days_since_last,
         item_sales.days_since_first,
-        coalesce(item_sales.orders_total, 0) as orders_total,
+        coalesce(item_sales.lines_total, 0) as lines_total,
         coalesce(item_sales.buyers_total, 0) as buyers_total,
         {%- for days in windows %}
-        coalesce(item_sales.orders_{{ days }}d, 0) as orders_{{ days }}d,
+        coalesce(item_sales.lines_{{ days }}d, 0) as lines_{{ days }}d,
         coalesce(item_sales.new_buyers_{{ days }}d, 0) as new_buyers_{{ days }}d,
         {%- endfor %}
         {%- for days in half_lives %}
@@ -178,10 +178,10 @@ final as (
         -- product
         cast(days_since_first as integer) as product_age_days,
         cast(days_since_last as integer) as product_days_since_last_sale,
-        cast(orders_total as integer) as product_orders_total,
+        cast(lines_total as integer) as product_lines_total,
         cast(buyers_total as integer) as product_buyers_total,
         {%- for days in windows %}
-        {{ per_thousand('orders_' ~ days ~ 'd', 'same_level') }} as product_order_share_{{ days }}d,
+        {{ per_thousand('lines_' ~ days ~ 'd', 'same_level') }} as product_line_share_{{ days }}d,
         {%- endfor %}
         {%- for days in windows %}
         {{ per_thousand('new_buyers_' ~ days ~ 'd', 'same_level') }}
@@ -194,8 +194,8 @@ final as (
         {{ ratio('new_buyers_7d + 0.5', '(new_buyers_30d * 7.0 / 30) + 0.5') }} as product_trend_7d,
         {{ ratio('new_buyers_30d + 1', '(new_buyers_90d / 3.0) + 1') }} as product_trend_30d,
         {{ ratio('new_buyers_90d + 1', '(new_buyers_180d / 2.0) + 1') }} as product_trend_90d,
-        {{ ratio('orders_total', 'buyers_total') }} as product_orders_per_buyer,
-        {{ ratio('quantity', 'orders_total') }} as product_mean_quantity,
+        {{ ratio('lines_total', 'buyers_total') }} as product_lines_per_buyer,
+        {{ ratio('quantity', 'lines_total') }} as product_mean_quantity,
         mean_price as product_mean_price,
         case when mean_price is not null then price_rank end as product_price_rank,
         {{ ratio('gross_amount - net_amount', 'gross_amount') }} as product_discount_share,

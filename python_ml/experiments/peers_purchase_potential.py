@@ -63,7 +63,7 @@ def peer_scores(snapshot: Snapshot, seed: int) -> dict[str, npt.NDArray[np.float
     bought = snapshot.bought
     everything = snapshot.stage.scores(bought, snapshot.recent)
     customers, items = als_scores(bought, seed)
-    popular = snapshot.item_features["product_order_share_90d"].to_numpy(np.float32)
+    popular = snapshot.item_features["product_line_share_90d"].to_numpy(np.float32)
     found = {
         "popularity, 90 days": np.tile(popular, (len(snapshot.customers), 1)),
         "item to item": everything["cosine"],

@@ -150,7 +150,7 @@ def product_features(
     day = scorer.as_of - timedelta(days=1)
     offered = {
         "item_level": "product", "item_id": PRODUCT, "ordered_on": day, "known_on": day,
-        "order_count": 0, "new_buyer_count": 0, "quantity": 1,
+        "line_count": 0, "new_buyer_count": 0, "quantity": 1,
         "gross_amount": price, "net_amount": price,
     }  # fmt: skip
     statement.given("int_item_days", [] if price is None else [offered], as_="said_days")

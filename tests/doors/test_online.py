@@ -380,7 +380,7 @@ def test_a_new_product_has_the_features_of_one_that_was_never_sold(
     assert bare["category_name"] == "somewhere new"
     assert pd.isna(bare["product_age_days"])
     assert pd.isna(bare["product_mean_price"])
-    assert bare["product_orders_total"] == bare["product_new_buyers_365d"] == 0
+    assert bare["product_lines_total"] == bare["product_new_buyer_share_365d"] == 0
     offered = product_features(pair_scorer, "somewhere new", 30.0, {}).iloc[0]
     assert (offered["product_age_days"], offered["product_mean_price"]) == (1, 30.0)
     [[cheaper]] = rows(

@@ -239,7 +239,7 @@ def _taste(customers: pd.DataFrame, items: pd.DataFrame) -> dict[str, npt.NDArra
     away = price - customers["product_mean_log_price"].to_numpy(np.float64)
     spread = customers["product_sd_log_price"].to_numpy(np.float64) + PRICE_SPREAD
     quantity = np.log1p(items["product_mean_quantity"].to_numpy(np.float64))
-    popularity = np.log1p(items["product_orders_total"].to_numpy(np.float64))
+    popularity = np.log1p(items["product_lines_total"].to_numpy(np.float64))
     age = items["product_age_days"].to_numpy(np.float64)
     return {
         "affinity_price": away / spread,

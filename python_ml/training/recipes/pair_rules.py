@@ -142,7 +142,7 @@ class PairLinear(PairRule):
         "item_product_age_days",
         "item_product_days_since_last_sale",
         "item_product_trend_30d",
-        "item_product_orders_per_buyer",
+        "item_product_lines_per_buyer",
         "customer_product_new_30d",
         "customer_product_new_90d",
         "customer_product_new_365d",

@@ -50,7 +50,7 @@ def snapshot(bought: Interactions | None = None) -> Snapshot:
             "product_age_days": np.where(np.arange(shape[1]) % 5 == 0, 10.0, 200.0),
             "product_new_buyer_share_decayed_14d": buyers,
             "product_new_buyer_share_decayed_45d": buyers * 2,
-            "product_orders_total": buyers,
+            "product_lines_total": buyers,
             "product_mean_price": 5.0 + np.arange(shape[1]),
             "product_mean_quantity": 1.5,
             "category_name": [f"half {i % 2}" for i in range(shape[1])],

@@ -45,7 +45,7 @@ def test_a_product_never_sold_is_a_candidate_by_its_category() -> None:
     shop = snapshot()
     items = shop.item_features.copy()
     unsold = 1  # of the second half
-    items.loc[unsold, ["product_new_buyer_share_decayed_14d", "product_orders_total"]] = 0.0
+    items.loc[unsold, ["product_new_buyer_share_decayed_14d", "product_lines_total"]] = 0.0
     items.loc[unsold, ["product_age_days", "product_mean_price"]] = np.nan
     columns = np.ones(len(shop.items))
     columns[unsold] = 0.0
@@ -100,5 +100,5 @@ def test_a_large_shop_looks_at_a_shelf_that_leaves_no_category_out(
     kept = [i for i in sorted(items) if i not in set(shop.stage.top.tolist())]
     of_all = everything.features[np.isin(everything.item, kept)]
     of_shelf = found.features[np.isin(found.item, kept)]
-    for column in ("affinity_category", "affinity_price", "item_product_orders_total"):
+    for column in ("affinity_category", "affinity_price", "item_product_lines_total"):
         np.testing.assert_array_equal(of_all[column], of_shelf[column])
