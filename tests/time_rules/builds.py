@@ -87,7 +87,7 @@ def first_stage_scores(
 ) -> dict[str, np.ndarray]:
     """Every first-stage score of every customer for every item at one date."""
     snapshot = _snapshot(pipeline, prediction, day)
-    return snapshot.scores(np.arange(len(snapshot.customers)))
+    return snapshot.scores(np.arange(len(snapshot.customers)), np.arange(len(snapshot.items)))
 
 
 def _snapshot(pipeline: Pipeline, prediction: PairPrediction, day: date) -> Snapshot:
