@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx
 
 from python_ml.settings import PROJECT_DIR
 
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 PREFECT = str(Path(sys.executable).parent / "prefect")
 
 
@@ -47,6 +49,18 @@ class PrefectServer:
             found += answer.json()
             if len(answer.json()) < 200:
                 return found
+
+    def task_states(self, flow_run_id: str, *wanted: str) -> dict[str, str]:
+        """States of the tasks of a flow run, by name, once those of ``wanted`` have ended.
+
+        The server records them from events, which it may still be at when the run has ended.
+        """
+        deadline = time.monotonic() + 120
+        while True:
+            found = {r["name"]: r["state_type"] for r in self.of_run("task_runs", flow_run_id)}
+            if all(found.get(name) in ENDED for name in wanted) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.5)
 
     def of_run(self, what: str, flow_run_id: str) -> list[dict[str, Any]]:
         """Task runs, artifacts or logs of one flow run."""
