@@ -34,7 +34,7 @@ FOLDS = 3
 MOST_TREES, PATIENCE, FEWEST_TREES = 300, 20, 20
 RANK_TREES = 200
 LEAST_SPREAD = 1e-9
-FEW_YESES = 2_000
+FEW_YESES = 10_000
 """With so many pairs that came true the line counts half of what out-of-fold scores say: those
 share their dates with what they are weighed on, and trees win more on a later date."""
 FEWEST_IN_LEAF, MOST_IN_LEAF, ROWS_PER_LEAF_ROW = 20, 100, 1000
