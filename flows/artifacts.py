@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,23 @@ from python_ml.warehouse.postgres import Warehouse
 Metric = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Before:
-    """What was in force when the run began, by the name of the prediction."""
-
-    runs: dict[str, RunSummary]
-
-
-def look_before(warehouse: Warehouse) -> Before:
-    """Remember what is in force."""
-    return Before({run.prediction: run for run in runs_in_force(warehouse)})
+def by_prediction(warehouse: Warehouse) -> dict[str, RunSummary]:
+    """Return the runs in force, by the name of their prediction."""
+    return {run.prediction: run for run in runs_in_force(warehouse)}
 
 
 def leave_artifacts(
     warehouse: Warehouse,
-    before: Before,
+    before: Mapping[str, RunSummary],
     nights: Sequence[Sequence[Outcome]],
     nodes: Sequence[DbtNode],
     reports_dir: Path,
 ) -> None:
     """Leave what a night did: changes, counts, metrics, dbt's nodes, the report if there is one."""
-    after = {run.prediction: run for run in runs_in_force(warehouse)}
+    after = by_prediction(warehouse)
     skipped = {o.prediction: o.skipped for night in nights for o in night if o.skipped}
     create_markdown_artifact(
-        describe_changes(before.runs, after, skipped, len(nights)),
+        describe_changes(before, after, skipped, len(nights)),
         key="what-changed",
         description="What is in force now, and what was before.",
     )

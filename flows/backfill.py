@@ -8,9 +8,8 @@ from typing import Literal
 
 from prefect import flow
 
-from flows.artifacts import leave_artifacts, look_before
-from flows.nights import telling
-from flows.observed import again_where_it_helps, open_home
+from flows.nights import see_through
+from flows.observed import open_home
 from python_ml.pipeline import Outcome, as_of_dates
 
 
@@ -41,9 +40,4 @@ def backfill(
         request = pipeline.request(days[-1], only=only or [])
         return pipeline.nights(request, days, as_history=True)
 
-    with telling(pipeline.settings):
-        before = look_before(pipeline.warehouse)
-        nights = again_where_it_helps(pipeline.settings, "nights", attempt)
-        reports_dir = pipeline.settings.home / "reports"
-        leave_artifacts(pipeline.warehouse, before, nights, pipeline.nodes, reports_dir)
-    return [outcome.run_id for night in nights for outcome in night if outcome.run_id]
+    return see_through(pipeline, attempt)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from flows.artifacts import leave_artifacts, look_before
+from flows.artifacts import by_prediction, leave_artifacts
 from flows.observed import ObservedPipeline, again_where_it_helps
 from python_ml.errors import (
     BuildError,
@@ -87,8 +87,15 @@ def do_nights(
             days = pipeline.missed(request, every_days=dates.every_days, most=dates.most)
         return pipeline.nights(request, days, training=training)
 
+    return see_through(pipeline, attempt)
+
+
+def see_through(
+    pipeline: ObservedPipeline, attempt: Callable[[], list[list[Outcome]]]
+) -> list[str]:
+    """Do nights, again where it helps; leave artifacts, tell of failures; return their runs."""
     with telling(pipeline.settings):
-        before = look_before(pipeline.warehouse)
+        before = by_prediction(pipeline.warehouse)
         nights = again_where_it_helps(pipeline.settings, "nights", attempt)
         reports_dir = pipeline.settings.home / "reports"
         leave_artifacts(pipeline.warehouse, before, nights, pipeline.nodes, reports_dir)

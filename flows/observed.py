@@ -76,16 +76,18 @@ class ObservedPipeline(Pipeline):
             lambda: super(ObservedPipeline, self).publish(writer, outcomes, as_history=as_history),
         )
 
-    def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
+    def _beside_dbt(self) -> dict[str, str]:
         context = FlowRunContext.get()
         assert context is not None and context.flow_run is not None
-        self._dbt_environment = {
+        return {
             **get_current_settings().to_environment_variables(
                 exclude_unset=True, include_secrets=True
             ),
             "PREFECT_API_URL": str(context.client.api_url),  # a temporary server's, too
             FLOW_RUN: str(context.flow_run.id),
         }
+
+    def _dbt(self, arguments: Sequence[str]) -> list[DbtNode]:
         nodes = super()._dbt(arguments)
         self.nodes += nodes
         return nodes

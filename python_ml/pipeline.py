@@ -152,7 +152,6 @@ class Pipeline:
         self.project_dir = project_dir
         self._say = say or log.info
         self._writer: Writer | None = None
-        self._dbt_environment: dict[str, str] = {}
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -329,10 +328,14 @@ class Pipeline:
             self.staging(),
             arguments,
             project_dir=self.project_dir,
-            extra_environment=self._dbt_environment,
+            extra_environment=self._beside_dbt(),
             on_line=self._show,
             stop=self._writer.lost if self._writer is not None else None,
         )
+
+    def _beside_dbt(self) -> dict[str, str]:
+        """Variables that dbt's process gets beside its own."""
+        return {}
 
     def _show(self, line: str) -> None:
         """Say of what dbt prints that something was made."""

@@ -92,7 +92,6 @@ class Desk:
         self._compiled: tuple[str, CompiledModels] | None = None
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self.looked = False
 
     async def keep_up(self) -> None:
         """Follow the ledger until cancelled."""
@@ -108,7 +107,6 @@ class Desk:
                     if run is not None and (had is None or had.run != run or (failed and again)):
                         tried_at = clock()
                         self._prepared[name] = await _beside(partial(self._prepare, run))
-                self.looked = True
             except WarehouseError as error:
                 log.warning("%s", error.message)
             except Exception:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from python_ml.api.problems import Problem
+from python_ml.warehouse.ledger import IN_FORCE
 from python_ml.warehouse.pool import ReadPool
 
 FRESH_SECONDS = 1.0
@@ -19,28 +20,19 @@ _COLUMNS = """
     runs.feature_hash, runs.row_count, events.happened_at as since
 """
 _IN_FORCE = f"""
-    select distinct on (runs.prediction) {_COLUMNS}
-    from predictions.run_events as events
+    select {_COLUMNS}
+    from ({IN_FORCE}) as events
     inner join predictions.runs as runs on events.run_id = runs.run_id
-    where events.event in ('published', 'rolled_back')
-    order by runs.prediction, events.event_number desc
-"""  # noqa: S608 - constants of this module
-_OF_DATE = f"""
+"""  # noqa: S608 - constants
+_NEWEST_PUBLISHED = f"""
     select {_COLUMNS}
     from predictions.run_events as events
     inner join predictions.runs as runs on events.run_id = runs.run_id
-    where events.event = 'published' and runs.prediction = %s and runs.as_of_date = %s
+    where events.event = 'published' and runs.prediction = %s
+        and (runs.as_of_date = %s or runs.run_id = %s)
     order by events.event_number desc
     limit 1
-"""  # noqa: S608 - constants of this module
-_BY_ID = f"""
-    select {_COLUMNS}
-    from predictions.run_events as events
-    inner join predictions.runs as runs on events.run_id = runs.run_id
-    where events.event = 'published' and runs.prediction = %s and runs.run_id = %s
-    order by events.event_number desc
-    limit 1
-"""  # noqa: S608 - constants of this module
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -112,10 +104,10 @@ class Ledger:
             raise Problem("no-published-run", f"No run of {prediction} was ever published.")
         if as_of is None or as_of == found.as_of_date:
             return found
-        rows = await self._pool.read(_OF_DATE, (prediction, as_of))
-        if not rows:
+        published = await self._newest_published(prediction, as_of=as_of)
+        if published is None:
             raise Problem("no-published-run", f"No run of {prediction} was published for {as_of}.")
-        return PublishedRun(**rows[0])
+        return published
 
     async def run_by_id(self, prediction: str, run_id: str) -> PublishedRun:
         """A published run by its id, for a list whose pages began on it.
@@ -128,9 +120,15 @@ class Ledger:
         found = (await self.in_force()).get(prediction)
         if found is not None and found.run_id == run_id:
             return found
-        rows = await self._pool.read(_BY_ID, (prediction, run_id)) if found else []
-        if not rows:
+        published = await self._newest_published(prediction, run_id=run_id) if found else None
+        if published is None:
             raise Problem(
                 "invalid-cursor", "The list that this cursor belongs to is there no more."
             )
-        return PublishedRun(**rows[0])
+        return published
+
+    async def _newest_published(
+        self, prediction: str, *, as_of: date | None = None, run_id: str | None = None
+    ) -> PublishedRun | None:
+        rows = await self._pool.read(_NEWEST_PUBLISHED, (prediction, as_of, run_id))
+        return PublishedRun(**rows[0]) if rows else None

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from python_ml.cli.console import Home, err, open_pipeline, out
+from python_ml.cli.steps import Only
 from python_ml.errors import InputError
 from python_ml.monitor import amiss, standings
 from python_ml.notify import notify
@@ -20,10 +21,6 @@ from python_ml.warehouse.ledger import prune as prune_runs
 from python_ml.warehouse.ledger import utc_now
 
 app = typer.Typer(no_args_is_help=True)
-
-Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Only this prediction; may be repeated.")
-]
 
 
 @app.command()

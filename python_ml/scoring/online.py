@@ -86,16 +86,29 @@ class Scorer:
         InputError
             Naming those that the shop was not loaded with.
         """
-        columns = {f"attribute_{entity}_{name}": value for name, value in given.items()}
-        unknown = sorted(columns.keys() - self.attributes)
-        if unknown:
-            prefix = f"attribute_{entity}_"
-            known = sorted(n.removeprefix(prefix) for n in self.attributes if n.startswith(prefix))
-            raise InputError(
-                f"No {entity} has the attribute {unknown[0].removeprefix(prefix)}.",
-                f"Known are: {', '.join(known) or 'none'}.",
-            )
-        return columns
+        return attribute_columns(self.attributes, entity, given)
+
+
+def attribute_columns(
+    known: frozenset[str], entity: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Attributes of an entity under the names of their columns, which must be among ``known``.
+
+    Raises
+    ------
+    InputError
+        Naming those that the shop was not loaded with.
+    """
+    prefix = f"attribute_{entity}_"
+    columns = {f"{prefix}{name}": value for name, value in given.items()}
+    unknown = sorted(columns.keys() - known)
+    if unknown:
+        names = sorted(name.removeprefix(prefix) for name in known if name.startswith(prefix))
+        raise InputError(
+            f"No {entity} has the attribute {unknown[0].removeprefix(prefix)}.",
+            f"Known are: {', '.join(names) or 'none'}.",
+        )
+    return columns
 
 
 def make_scorer(
@@ -121,12 +134,8 @@ def make_scorer(
     """
     known = get_prediction(prediction)
     assert isinstance(known, Prediction)
-    bundle = find_bundle(bundles_dir / prediction, bundle_id)
-    if bundle.feature_hash != feature_hash(warehouse, prediction):
-        raise StaleModelError(
-            f"The features of {prediction} have changed since its model was trained.",
-            "Run `smartretail run`.",
-        )
+    bundle = load_bundle(bundle_folder(bundles_dir / prediction, bundle_id))
+    require_same_features(warehouse, prediction, bundle.feature_hash)
     _, features = read_features(warehouse, known, catalogue, as_of, horizon_days)
     shop = "shop_customers" if prediction == "order_habit" else "shop_order_lines"
     probe = warehouse.read(f"select * from {compiled.relations[shop]} limit 0")  # noqa: S608
@@ -143,8 +152,23 @@ def make_scorer(
     )
 
 
-def find_bundle(folder: Path, bundle_id: str) -> Bundle:
-    """The bundle of an id.
+def require_same_features(warehouse: Warehouse, prediction: str, trained_on: str) -> None:
+    """Refuse a model whose features are made otherwise by now.
+
+    Raises
+    ------
+    StaleModelError
+        When they are.
+    """
+    if trained_on != feature_hash(warehouse, prediction):
+        raise StaleModelError(
+            f"The features of {prediction} have changed since its model was trained.",
+            "Run `smartretail run`.",
+        )
+
+
+def bundle_folder(folder: Path, bundle_id: str) -> Path:
+    """The folder of the bundle of an id.
 
     Raises
     ------
@@ -153,7 +177,7 @@ def find_bundle(folder: Path, bundle_id: str) -> Bundle:
     """
     for path in sorted(folder.glob(f"*/{MANIFEST}")):
         if json.loads(path.read_text(encoding="utf-8")).get("bundle_id") == bundle_id:
-            return load_bundle(path.parent)
+            return path.parent
     raise BundleError(
         f"The model {bundle_id} of the run in force is not in this home.",
         "Serve from the home that trained it, or run `smartretail run`.",

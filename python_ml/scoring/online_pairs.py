@@ -18,19 +18,23 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from python_ml.errors import BundleError, InputError, StaleModelError
+from python_ml.errors import BundleError
 from python_ml.predictions.base import PairPrediction
 from python_ml.scoring.one_statement import CompiledModels, Statement
-from python_ml.scoring.online import LONG_AGO, ORDER
+from python_ml.scoring.online import (
+    LONG_AGO,
+    ORDER,
+    attribute_columns,
+    bundle_folder,
+    require_same_features,
+)
 from python_ml.scoring.pairs import described
 from python_ml.scoring.reasons import top_reasons
-from python_ml.training.bundle import MANIFEST
 from python_ml.training.dataset import to_features
 from python_ml.training.pairs.bundle import PairBundle, PairLevel, load_pair_bundle
 from python_ml.training.pairs.candidates import candidate_pairs
 from python_ml.training.pairs.shop import PairShop
 from python_ml.training.pairs.snapshot import Catalogues, Snapshot
-from python_ml.warehouse.catalogue import feature_hash
 from python_ml.warehouse.postgres import Warehouse
 
 ITEM_MODELS = ("feat_purchase_potential",)
@@ -84,12 +88,8 @@ def make_pair_scorer(
     StaleModelError
         When the features have changed since it was trained.
     """
-    bundle = _find_bundle(bundles_dir / prediction.name, bundle_id)
-    if bundle.feature_hash != feature_hash(warehouse, prediction.name):
-        raise StaleModelError(
-            f"The features of {prediction.name} have changed since its model was trained.",
-            "Run `smartretail run`.",
-        )
+    bundle = load_pair_bundle(bundle_folder(bundles_dir / prediction.name, bundle_id))
+    require_same_features(warehouse, prediction.name, bundle.feature_hash)
     levels = [level for level in bundle.levels if level.level == "product"]
     if not levels:
         raise BundleError("This shop has no products.", "Score categories by a run.")
@@ -115,16 +115,6 @@ def make_pair_scorer(
     )
 
 
-def _find_bundle(folder: Path, bundle_id: str) -> PairBundle:
-    for path in sorted(folder.glob(f"*/{MANIFEST}")):
-        if json.loads(path.read_text(encoding="utf-8")).get("bundle_id") == bundle_id:
-            return load_pair_bundle(path.parent)
-    raise BundleError(
-        f"The model {bundle_id} of the run in force is not in this home.",
-        "Serve from the home that trained it, or run `smartretail run`.",
-    )
-
-
 def product_features(
     scorer: PairScorer, category: str | None, price: float | None, attributes: Mapping[str, Any]
 ) -> pd.DataFrame:
@@ -135,14 +125,7 @@ def product_features(
     InputError
         Naming an attribute that the shop's products do not have.
     """
-    columns = {f"attribute_product_{name}": value for name, value in attributes.items()}
-    unknown = sorted(columns.keys() - scorer.attributes)
-    if unknown:
-        known = sorted(name.removeprefix("attribute_product_") for name in scorer.attributes)
-        raise InputError(
-            f"No product has the attribute {unknown[0].removeprefix('attribute_product_')}.",
-            f"Known are: {', '.join(known) or 'none'}.",
-        )
+    columns = attribute_columns(scorer.attributes, "product", attributes)
     statement = Statement(scorer.compiled)
     said = {"product_id": PRODUCT, "category": category, "known_on": LONG_AGO, **columns}
     statement.given("int_products", [said], as_="said_products")

@@ -39,6 +39,14 @@ EVENTS_LOCK = 7_236_012_028
 WATCH_SECONDS = 1.0
 """How often a run looks whether it still holds the lock: sooner than dbt begins to write."""
 
+IN_FORCE = """
+select distinct on (prediction) prediction, run_id, happened_at
+from predictions.run_events
+where event in ('published', 'rolled_back')
+order by prediction, event_number desc
+"""
+"""The newest publish or rollback of each prediction."""
+
 _EVENT_COLUMNS = "event_number, run_id, prediction, event, happened_at, detail"
 _NEXT_EVENT = "(select coalesce(max(event_number), 0) + 1 from predictions.run_events)"
 _HELD_HERE = """
@@ -262,8 +270,7 @@ def in_force(warehouse: Warehouse) -> dict[str, str]:
         return {}
     with warehouse.connect() as connection:
         rows = connection.execute(
-            "select distinct on (prediction) prediction, run_id from predictions.run_events "
-            "where event in ('published', 'rolled_back') order by prediction, event_number desc"
+            f"select prediction, run_id from ({IN_FORCE})".encode()  # noqa: S608 - of this module
         ).fetchall()
     return {str(prediction): str(run_id) for prediction, run_id in rows}
 
@@ -440,19 +447,14 @@ def prune(writer: Writer, keep: timedelta) -> list[RunSummary]:
 
 def _runs_to_prune(connection: Connection, keep: timedelta) -> list[RunSummary]:
     rows = connection.execute(
-        """
+        f"""
         select run_id, prediction, as_of_date, horizon_days, recipe, bundle_id, row_count,
             created_at
         from predictions.runs
         where created_at < (select max(newest.created_at) from predictions.runs as newest) - %s
-            and run_id not in (
-                select distinct on (events.prediction) events.run_id
-                from predictions.run_events as events
-                where events.event in ('published', 'rolled_back')
-                order by events.prediction, events.event_number desc
-            )
+            and run_id not in (select in_force.run_id from ({IN_FORCE}) as in_force)
         order by created_at, prediction
-        """,
+        """,  # noqa: S608 - of this module
         (keep,),
     ).fetchall()
     return [RunSummary(*row[:8], "pruned", False) for row in rows]  # type: ignore[call-arg]

@@ -19,7 +19,7 @@ from python_ml.scoring.online import (
     RISK_MODELS,
     Scorer,
     basket_features,
-    find_bundle,
+    bundle_folder,
     history_features,
     make_scorer,
 )
@@ -299,7 +299,7 @@ def test_a_product_that_nobody_knows_speaks_by_its_category(
 
 def test_a_model_that_is_not_in_this_home_is_named(open_shop: Pipeline) -> None:
     with pytest.raises(BundleError, match="1234"):
-        find_bundle(open_shop.settings.bundles_dir / "order_habit", "1234")
+        bundle_folder(open_shop.settings.bundles_dir / "order_habit", "1234")
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from flows.backtest import backtest
 from flows.monitor import monitor
 from flows.nights import Dates, do_nights
 from flows.observed import ObservedPipeline, again_where_it_helps
+from flows.refresh import refresh
 from flows.score import score
 from flows.train import train
 from python_ml.errors import BuildError, InputError
@@ -272,6 +273,24 @@ def test_a_lost_connection_is_tried_again_and_wrong_input_is_not(
     state: State[object] = tries(return_state=True)
     assert tried == ["cut", "cut", "wrong"]
     assert "lacks a column" in str(state.message)
+
+
+def test_refresh_trains_where_no_model_is_and_publishes_what_the_command_would(
+    make_pipeline: MakePipeline,
+    prefect_server: PrefectServer,
+    of_shop: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    pipeline = make_pipeline(effort="quick", threads=2)
+    demo = write_demo_shop(DemoShop(customers=150), tmp_path)
+    pipeline.load("order_lines", [demo.order_lines])
+    assert pipeline.settings.database_url is not None
+    address = pipeline.settings.database_url.get_secret_value()
+    monkeypatch.setenv("SMARTRETAIL_DATABASE_URL", address)
+    published = refresh(dates=Dates(as_of=FIRST), home=pipeline.settings.home)
+    assert sorted(published) == sorted(in_force(pipeline.warehouse).values())
+    assert len(published) == 4
 
 
 def test_late_scores_are_told_to_the_webhook(
