@@ -87,7 +87,7 @@ def test_a_large_shop_looks_at_a_shelf_that_leaves_no_category_out(
 ) -> None:
     everything = pairs(500)
     monkeypatch.setattr(candidates, "MOST_POPULAR", 6)
-    monkeypatch.setattr(candidates, "BEST_OF_GROUP", 2)
+    monkeypatch.setattr(candidates, "BEST_OF_GROUP", 5)
     shop = replace(snapshot(), stage=fit_first_stage(snapshot().bought, most_items=4))
     (found,) = list(candidate_pairs(shop, np.arange(60), 500))
     items = set(found.item.tolist())
@@ -96,6 +96,10 @@ def test_a_large_shop_looks_at_a_shelf_that_leaves_no_category_out(
     assert set(np.argsort(-buyers, kind="stable")[:6].tolist()) <= items
     assert set(shop.stage.top.tolist()) <= items
     assert {shop.item_features["category_name"][i] for i in items} == {"half 0", "half 1"}
+    of_late = shop.item_features["product_new_buyer_share_decayed_45d"].to_numpy()
+    for half in (0, 1):
+        own = np.arange(half, len(shop.items), 2)
+        assert set(own[np.argsort(-of_late[own], kind="stable")[:5]].tolist()) <= items
     # an item on the shelf is described as it is without one
     kept = [i for i in sorted(items) if i not in set(shop.stage.top.tolist())]
     of_all = everything.features[np.isin(everything.item, kept)]
