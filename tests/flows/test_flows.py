@@ -338,7 +338,9 @@ def test_a_backtest_measures_past_dates_and_publishes_nothing(
     newest = shop.newest_input()
     assert newest is not None
     tested = [fold["tested on"] for fold in folds]
-    assert [fold["as of"] for fold in folds] == ["2025-12-01", "2026-01-01"]
+    this_month = (newest.date() + timedelta(days=1)).replace(day=1)
+    last_month = (this_month - timedelta(days=1)).replace(day=1)
+    assert [fold["as of"] for fold in folds] == [str(last_month), str(this_month)]
     # nothing is tested on whose outcome was not known by then
     assert all(
         day < str(date.fromisoformat(fold["as of"]) - timedelta(days=180))
