@@ -23,7 +23,7 @@ from python_ml.pipeline import Outcome
 from python_ml.predictions import get_prediction
 from python_ml.predictions.base import PairPrediction, Prediction
 from python_ml.reporting.summary import describe_run
-from python_ml.warehouse.dbt import dbt_environment, dev_schema
+from python_ml.warehouse.dbt import dbt_environment, dev_schema, offer_metrics
 from python_ml.warehouse.ledger import events_of, find_run, list_runs, roll_back, runs_in_force
 
 app = typer.Typer(no_args_is_help=True)
@@ -262,12 +262,13 @@ def rollback(
 
 @app.command()
 def env(home: Home = None) -> None:
-    """Print what dbt needs in its environment: eval "$(smartretail env)", then type dbt.
+    """Print what dbt and mf need in their environment: eval "$(smartretail env)", then type them.
 
     Contains the database password. dbt then builds into a schema of your own, dev_<user>; only
-    `smartretail` and the flows write what BI reads.
+    `smartretail` and the flows write what BI reads. `mf query` answers from what is published.
     """
     pipeline = open_pipeline(home, quiet=True)
+    offer_metrics(pipeline.settings)
     variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
     variables["SMARTRETAIL_DEV_SCHEMA"] = dev_schema()
     variables["DBT_TARGET_PATH"] = str(pipeline.settings.home / "dbt" / "dev_target")

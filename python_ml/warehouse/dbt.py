@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -66,6 +67,26 @@ def dbt_environment(
 def dev_schema() -> str:
     """The schema that dbt typed by hand builds into: one for each user of the machine."""
     return "dev_" + re.sub(r"[^a-z0-9]+", "_", getpass.getuser().lower())
+
+
+def offer_metrics(settings: Settings, project_dir: Path = PROJECT_DIR) -> None:
+    """Put the metrics of the home's published marts where ``mf`` looks for them.
+
+    MetricFlow reads ``target/semantic_manifest.json`` of the project alone, wherever dbt's own
+    target folder is. The home's was written by the build that made its marts, and names them.
+    Nothing happens before the first build, or where the project's folder may not be written to.
+    """
+    built = settings.dbt_target_dir / "semantic_manifest.json"
+    if not built.is_file():
+        return
+    wanted = project_dir / "target" / built.name
+    try:
+        wanted.parent.mkdir(exist_ok=True)
+        draft = wanted.with_name(f".{wanted.name}.{os.getpid()}")
+        shutil.copyfile(built, draft)
+        draft.replace(wanted)
+    except OSError as error:
+        log.warning("mf will not know the metrics of this home: %s", error)
 
 
 def macros_hash(project_dir: Path = PROJECT_DIR) -> str:

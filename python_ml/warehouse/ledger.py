@@ -434,7 +434,11 @@ def prune(writer: Writer, keep: timedelta) -> list[RunSummary]:
         old = _runs_to_prune(connection, keep)
         for name in sorted({run.prediction for run in old}):
             ids = [run.run_id for run in old if run.prediction == name]
-            for layer, table in (("predictions", name), ("mart_rows", f"{name}_rows")):
+            for layer, table in (
+                ("predictions", name),
+                ("mart_rows", f"{name}_rows"),
+                ("mart_rows", f"{name}_outcomes_rows"),
+            ):
                 _delete_runs(connection, layer, table, ids)
         _delete_runs(connection, "predictions", "runs", [run.run_id for run in old])
         for run in old:

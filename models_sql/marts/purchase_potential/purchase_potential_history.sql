@@ -36,7 +36,8 @@ final as (
         purchase_potential_rows.expected_value,
         purchase_potential_rows.suggested_action,
         purchase_potential_rows.what_to_do,
-        purchase_potential_rows.is_holdout
+        purchase_potential_rows.is_holdout,
+        purchase_potential_rows.item_price
     from purchase_potential_rows
     inner join published_runs on purchase_potential_rows.run_id = published_runs.run_id
 

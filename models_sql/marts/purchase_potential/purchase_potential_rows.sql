@@ -88,6 +88,7 @@ scored_pairs as (
             when scores.probability >= 0.01 then 'fair'
             else 'slight'
         end as band,
+        item_features.product_mean_price as item_price,
         item_features.product_mean_price * margins.product_margin_share as value_at_stake,
         {{ is_held_out('scores.customer_id') }} as is_holdout,
         {{ reasons_in_words('scores.reasons') }} as reasons_text
@@ -148,7 +149,8 @@ final as (
         actions.rule_action as suggested_action,
         actions.what_to_do,
         scored_pairs.is_holdout,
-        scored_pairs.reasons_text
+        scored_pairs.reasons_text,
+        scored_pairs.item_price
     from scored_pairs
     left join actions
         on
