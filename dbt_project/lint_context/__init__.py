@@ -41,6 +41,11 @@ class dbt:  # noqa: N801 - the name that templates use
         """Name of the text type."""
         return "text"
 
+    @staticmethod
+    def date_trunc(part: str, day: str) -> str:
+        """Begin of the year or month that a day lies in."""
+        return f"date_trunc('{part}', {day})"
+
 
 def _return(value: Any) -> Any:
     """Give a macro's value to its caller.
