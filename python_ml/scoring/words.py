@@ -11,6 +11,7 @@ from python_ml.warehouse.catalogue import Feature
 
 _PLACE = re.compile(r"\{value(?::([^}]*))?\}")
 _SEASONS = ("December to February", "March to May", "June to August", "September to November")
+_ONE = re.compile(r"(?<![\d.,])1 (days|orders|products|lines|times|months|units)\b")
 _LARGE = 1_000
 """From here on cents and fractions say nothing."""
 
@@ -24,6 +25,8 @@ def in_words(feature: Feature, value: object) -> str:
 
     >>> in_words(Feature("recency_days", "feature", "", says="last order {value} days ago"), 12.0)
     'last order 12 days ago'
+    >>> in_words(Feature("recency_days", "feature", "", says="last order {value} days ago"), 1.0)
+    'last order 1 day ago'
     >>> in_words(Feature("attribute_customer_state", "categorical", ""), "WA")
     'customer state WA'
     """
@@ -31,7 +34,8 @@ def in_words(feature: Feature, value: object) -> str:
     if value is None or value != value:  # noqa: PLR0124 - only NaN differs from itself
         return f"{name} not known"
     says = feature.says or name + " {value}"
-    return _PLACE.sub(lambda place: _FORMATS[place[1] or ""](value), says)
+    said = _PLACE.sub(lambda place: _FORMATS[place[1] or ""](value), says)
+    return _ONE.sub(lambda found: found[0][:-1], said)
 
 
 def _number(value: Any) -> str:

@@ -79,3 +79,11 @@ def test_fewer_themes_than_reasons_give_what_there_is() -> None:
 def test_values_are_said_in_words(says: str | None, value: object, words: str) -> None:
     name = "attribute_customer_state" if says is None else "monetary_x"
     assert in_words(Feature(name, "feature", "", says=says), value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1.0, "1 order"), (21.0, "21 orders"), (0.1, "0.1 orders"), (0.0, "0 orders")],
+)
+def test_one_is_no_plural(value: float, said: str) -> None:
+    assert in_words(FEATURES[2], value) == said
