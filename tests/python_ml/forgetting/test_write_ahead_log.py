@@ -11,6 +11,7 @@ import pytest
 
 from python_ml.forgetting.write_ahead_log import drop_log
 from python_ml.warehouse.server import EmbeddedServer
+from tests.test_road import wait_until
 
 MARK = "zzmarkzz"
 
@@ -39,7 +40,8 @@ def test_no_segment_keeps_what_was_written_before(server: EmbeddedServer) -> Non
         assert segments_with_mark(server)
         assert drop_log(connection, is_ours=True)
         assert segments_with_mark(server) == []
-        assert connection.execute("show wal_recycle").fetchone() == ("on",)
+        # sessions take a setting over when the server's signal reaches them, which is soon
+        wait_until(lambda: connection.execute("show wal_recycle").fetchone() == ("on",))
 
 
 def test_without_the_rights_it_says_so(server: EmbeddedServer) -> None:
