@@ -432,15 +432,10 @@ def prune(writer: Writer, keep: timedelta) -> list[RunSummary]:
     """
     with writer.transaction() as connection:
         old = _runs_to_prune(connection, keep)
-        for name in sorted({run.prediction for run in old}):
-            ids = [run.run_id for run in old if run.prediction == name]
-            for layer, table in (
-                ("predictions", name),
-                ("mart_rows", f"{name}_rows"),
-                ("mart_rows", f"{name}_outcomes_rows"),
-            ):
-                _delete_runs(connection, layer, table, ids)
-        _delete_runs(connection, "predictions", "runs", [run.run_id for run in old])
+        ids = [run.run_id for run in old]
+        scored = [("predictions", name) for name in sorted({run.prediction for run in old})]
+        for layer, table in (*scored, *_mart_rows(connection), ("predictions", "runs")):
+            _delete_runs(connection, layer, table, ids)
         for run in old:
             detail = (
                 f"as of {run.as_of_date}, {run.row_count} rows, bundle {run.bundle_id or 'none'}"
@@ -462,6 +457,16 @@ def _runs_to_prune(connection: Connection, keep: timedelta) -> list[RunSummary]:
         (keep,),
     ).fetchall()
     return [RunSummary(*row[:8], "pruned", False) for row in rows]  # type: ignore[call-arg]
+
+
+def _mart_rows(connection: Connection) -> list[tuple[str, str]]:
+    """Every table of mart rows that are kept by run, whichever prediction they speak of."""
+    found = connection.execute(
+        "select table_schema::text, table_name::text from information_schema.columns "
+        "where column_name = 'run_id' order by 1, 2"
+    ).fetchall()
+    ours = (layout_of(connection).layer_of(schema, name) for schema, name in found)
+    return [place for place in ours if place is not None and place[0] == "mart_rows"]
 
 
 def _delete_runs(connection: Connection, layer: str, table: str, run_ids: list[str]) -> None:

@@ -271,11 +271,11 @@ def test_pruning_spares_what_is_in_force_and_a_pruned_run_is_refused_by_name(
             "where run_id != %s",
             (current[CUSTOMERS],),
         )
-        connection.execute(
-            "insert into mart_rows.order_habit_outcomes_rows (run_id, customer_id, label) "
-            "values (%s, 'somebody', 1)",
-            (old.run_id,),
-        )
+        for table in ("order_habit_outcomes_rows", "customers_items_rows"):
+            connection.execute(
+                f"insert into mart_rows.{table} (run_id, customer_id) values (%s, 'somebody')",
+                (old.run_id,),
+            )
     with shop.pipeline.writing() as writer:
         pruned = prune(writer, timedelta(days=400))
     assert old.run_id in {run.run_id for run in pruned}
@@ -286,6 +286,7 @@ def test_pruning_spares_what_is_in_force_and_a_pruned_run_is_refused_by_name(
             "select run_id from predictions.order_habit union "
             "select run_id from mart_rows.order_habit_rows union "
             "select run_id from mart_rows.order_habit_outcomes_rows union "
+            "select run_id from mart_rows.customers_items_rows union "
             "select run_id from predictions.runs where prediction = 'order_habit'"
         ).fetchall()
     assert {run_id for (run_id,) in left} == {current[HABIT]}
