@@ -7,19 +7,43 @@
     indexes=[{'columns': ['run_id', 'customer_id']}],
 ) }}
 
-with scores as (
+with runs as (
 
-    select * from {{ source('predictions', 'order_habit') }}
-    {%- if is_incremental() %}
-    where run_id not in (select distinct present.run_id from {{ this }} as present)
-    {%- endif %}
+    select runs.* from {{ source('predictions', 'runs') }} as runs
+    where
+        runs.prediction = 'order_habit'
+        {%- if is_incremental() %}
+        and runs.run_id not in (select distinct present.run_id from {{ this }} as present)
+        {%- endif %}
 
 ),
 
--- a window has labels for all of its customers or for none: a run is settled at once
 labels as (
 
     select * from {{ ref('label_order_habit') }}
+
+),
+
+-- a window has labels for all of its customers or for none: a run is settled at once, and those
+-- that wait cost nothing until then
+closed_windows as (
+
+    select distinct
+        as_of_date,
+        horizon_days
+    from labels
+
+),
+
+scores as (
+
+    select scores.*
+    from {{ source('predictions', 'order_habit') }} as scores
+    inner join runs on scores.run_id = runs.run_id
+    inner join closed_windows
+        on
+            runs.as_of_date = closed_windows.as_of_date
+            and runs.horizon_days = closed_windows.horizon_days
 
 ),
 
