@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from python_ml.warehouse.ledger import in_force
 from tests.test_road import rows
 
 Mf = Callable[..., str]
+Agrees = Callable[..., None]
 Table = dict[tuple[str, ...], list[float]]
 
 RUNS = {  # name: as-of date, when it was published
@@ -95,111 +96,99 @@ def mf(settled_shop: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Mf:
     return run
 
 
-def ask(mf: Mf, folder: Path, metrics: str, group_by: str = "", where: str = "") -> Table:
-    """What `mf query` answers: figures by what it was grouped by."""
-    answer = folder / "answer.csv"
+@pytest.fixture
+def agrees(mf: Mf, settled_shop: Pipeline, tmp_path: Path) -> Agrees:
+    """Asks `mf query` for metrics, and compares with what SQL typed by hand answers."""
+
+    def compare(
+        metrics: str, query: str, group_by: str = "", *, where: str = "", at_least: int = 1
+    ) -> None:
+        keys = len(group_by.split(",")) if group_by else 0
+        answer = ask(mf, tmp_path / "answer.csv", metrics, group_by, where)
+        expected = table(rows(settled_shop, query), keys)
+        assert len(expected) >= at_least
+        answered = table(answer, keys)
+        assert answered.keys() == expected.keys()
+        for key, figures in expected.items():
+            assert answered[key] == pytest.approx(figures, rel=1e-9), key
+
+    return compare
+
+
+def ask(mf: Mf, to: Path, metrics: str, group_by: str, where: str) -> list[list[str]]:
     given = [
         *(["--group-by", group_by] if group_by else []),
         *(["--where", where] if where else []),
     ]
-    mf("query", "--quiet", "--metrics", metrics, *given, "--csv", str(answer))
-    with answer.open() as file:
-        lines = list(csv.reader(file))[1:]
-    keys = len(group_by.split(",")) if group_by else 0
-    return {tuple(line[:keys]): [float(value) for value in line[keys:]] for line in lines}
+    mf("query", "--quiet", "--metrics", metrics, *given, "--csv", str(to))
+    with to.open() as file:
+        return list(csv.reader(file))[1:]
 
 
-def plain(shop: Pipeline, query: str, keys: int = 0) -> Table:
-    """What plain SQL answers, in the same shape."""
-    found = rows(shop, query)
-    assert found
+def table(lines: Sequence[Sequence[object]], keys: int) -> Table:
+    """Figures by what they are grouped by, which comes first."""
     return {
-        tuple("" if key is None else str(key) for key in row[:keys]):
-            [float(str(value)) for value in row[keys:]]
-        for row in found
+        tuple("" if key is None else str(key) for key in line[:keys]):
+            [float(str(value)) for value in line[keys:]]
+        for line in lines
     }  # fmt: skip
 
 
-def same(answer: Table, expected: Table, at_least: int = 1) -> None:
-    assert len(expected) >= at_least
-    assert answer.keys() == expected.keys()
-    for key, figures in expected.items():
-        assert answer[key] == pytest.approx(figures, rel=1e-9), key
-
-
-def test_predicted_reorders(mf: Mf, settled_shop: Pipeline, tmp_path: Path) -> None:
-    same(
-        ask(mf, tmp_path, "predicted_reorders", "metric_time__day,customer__segment"),
-        plain(
-            settled_shop,
-            "select o.as_of_date::timestamp::text, c.segment, sum(o.probability) "
-            "from marts.order_habit o join marts.customers c on c.customer_id = o.customer_id "
-            "group by 1, 2",
-            keys=2,
-        ),
+def test_predicted_reorders(agrees: Agrees) -> None:
+    agrees(
+        "predicted_reorders",
+        "select o.as_of_date::timestamp::text, c.segment, sum(o.probability) "
+        "from marts.order_habit o join marts.customers c on c.customer_id = o.customer_id "
+        "group by 1, 2",
+        group_by="metric_time__day,customer__segment",
         at_least=4,
     )
 
 
-def test_revenue_at_risk(mf: Mf, settled_shop: Pipeline, tmp_path: Path) -> None:
-    same(
-        ask(mf, tmp_path, "revenue_at_risk", "customer__value_decile"),
-        plain(
-            settled_shop,
-            "select value_decile, "
-            "sum((1 - order_habit_probability) * total_spend / order_count) "
-            "from marts.customers group by 1",
-            keys=1,
-        ),
+def test_revenue_at_risk(agrees: Agrees) -> None:
+    agrees(
+        "revenue_at_risk",
+        "select value_decile, sum((1 - order_habit_probability) * total_spend / order_count) "
+        "from marts.customers group by 1",
+        group_by="customer__value_decile",
         at_least=10,
     )
-    same(
-        ask(mf, tmp_path, "revenue_at_risk"),
-        plain(  # what is at stake is margin, and margin is this share of revenue
-            settled_shop,
-            "select sum(value_at_risk) / (select order_margin_share from seeds.margins) "
-            "from marts.order_habit",
-        ),
+    agrees(  # what is at stake is margin, and margin is this share of revenue
+        "revenue_at_risk",
+        "select sum(value_at_risk) / (select order_margin_share from seeds.margins) "
+        "from marts.order_habit",
     )
 
 
-def test_expected_returns(mf: Mf, settled_shop: Pipeline, tmp_path: Path) -> None:
-    same(
-        ask(mf, tmp_path, "expected_returns", "order_line__band,order_line__is_holdout"),
-        plain(
-            settled_shop,
-            "select band, initcap(is_holdout::text), "
-            "sum(coalesce(probability_still, probability_at_order)) "
-            "from marts.return_risk group by 1, 2",
-            keys=2,
-        ),
+def test_expected_returns(agrees: Agrees) -> None:
+    agrees(
+        "expected_returns",
+        "select band, initcap(is_holdout::text), "
+        "sum(coalesce(probability_still, probability_at_order)) "
+        "from marts.return_risk group by 1, 2",
+        group_by="order_line__band,order_line__is_holdout",
         at_least=4,
     )
 
 
-def test_potential_revenue(mf: Mf, settled_shop: Pipeline, tmp_path: Path) -> None:
-    same(
-        ask(mf, tmp_path, "potential_revenue", "pair__category"),
-        plain(
-            settled_shop,
-            "select category, coalesce(sum(probability * item_price), 0) "
-            "from marts.purchase_potential where item_level = 'product' group by 1",
-            keys=1,
-        ),
+def test_potential_revenue(agrees: Agrees) -> None:
+    agrees(
+        "potential_revenue",
+        "select category, coalesce(sum(probability * item_price), 0) "
+        "from marts.purchase_potential where item_level = 'product' group by 1",
+        group_by="pair__category",
         at_least=3,
     )
-    same(
-        ask(mf, tmp_path, "potential_revenue", where="{{ Dimension('pair__is_holdout') }} = false"),
-        plain(
-            settled_shop,
-            "select sum(expected_value) / (select product_margin_share from seeds.margins) "
-            "from marts.purchase_potential where item_level = 'product' and not is_holdout",
-        ),
+    agrees(
+        "potential_revenue",
+        "select sum(expected_value) / (select product_margin_share from seeds.margins) "
+        "from marts.purchase_potential where item_level = 'product' and not is_holdout",
+        where="{{ Dimension('pair__is_holdout') }} = false",
     )
 
 
 def test_realised_reorder_rate_counts_what_is_known_of_what_was_published_last(
-    mf: Mf, settled_shop: Pipeline, tmp_path: Path
+    agrees: Agrees,
 ) -> None:
     # straight from what the shop loaded: who was known before, and who ordered in the window
     outcomes = """
@@ -215,34 +204,22 @@ def test_realised_reorder_rate_counts_what_is_known_of_what_was_published_last(
             from scored
         )
     """
-    same(
-        ask(mf, tmp_path, "realised_reorder_rate", "metric_time__day,settled_score__band"),
-        plain(
-            settled_shop,
-            outcomes
-            + "select as_of_date::timestamp::text, band, avg(yes) from truth group by 1, 2",
-            keys=2,
-        ),
+    agrees(
+        "realised_reorder_rate",
+        outcomes + "select as_of_date::timestamp::text, band, avg(yes) from truth group by 1, 2",
+        group_by="metric_time__day,settled_score__band",
         at_least=8,
     )
-    same(
-        ask(mf, tmp_path, "realised_reorder_rate"),
-        plain(settled_shop, outcomes + "select avg(yes) from truth"),
-    )
+    agrees("realised_reorder_rate", outcomes + "select avg(yes) from truth")
 
 
-def test_metrics_of_different_marts_stand_side_by_side(
-    mf: Mf, settled_shop: Pipeline, tmp_path: Path
-) -> None:
-    same(
-        ask(mf, tmp_path, "predicted_reorders,revenue_at_risk", "customer__is_holdout"),
-        plain(
-            settled_shop,
-            "select initcap(is_holdout::text), sum(order_habit_probability), "
-            "sum((1 - order_habit_probability) * average_order_value) "
-            "from marts.customers group by 1",
-            keys=1,
-        ),
+def test_metrics_of_different_marts_stand_side_by_side(agrees: Agrees) -> None:
+    agrees(
+        "predicted_reorders,revenue_at_risk",
+        "select initcap(is_holdout::text), sum(order_habit_probability), "
+        "sum((1 - order_habit_probability) * average_order_value) "
+        "from marts.customers group by 1",
+        group_by="customer__is_holdout",
         at_least=2,
     )
 
