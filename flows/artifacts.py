@@ -26,7 +26,7 @@ def leave_artifacts(
     before: Mapping[str, RunSummary],
     nights: Sequence[Sequence[Outcome]],
     nodes: Sequence[DbtNode],
-    reports_dir: Path,
+    report: Path | None,
 ) -> None:
     """Leave what a night did: changes, counts, metrics, dbt's nodes, the report if there is one."""
     after = by_prediction(warehouse)
@@ -40,9 +40,8 @@ def leave_artifacts(
         if run.bundle_id:
             leave_metrics(warehouse, run.prediction, run.bundle_id, f"Run {run.run_id}")
     leave_nodes(nodes)
-    reports = sorted(reports_dir.glob("*.html"), key=lambda path: path.stat().st_mtime)
-    if reports:
-        create_link_artifact(reports[-1].as_uri(), link_text=reports[-1].name, key="report")
+    if report is not None:
+        create_link_artifact(report.as_uri(), link_text=report.name, key="report")
 
 
 def leave_nodes(nodes: Sequence[DbtNode]) -> None:

@@ -97,8 +97,7 @@ def see_through(
     with telling(pipeline.settings):
         before = by_prediction(pipeline.warehouse)
         nights = again_where_it_helps(pipeline.settings, "nights", attempt)
-        reports_dir = pipeline.settings.home / "reports"
-        leave_artifacts(pipeline.warehouse, before, nights, pipeline.nodes, reports_dir)
+        leave_artifacts(pipeline.warehouse, before, nights, pipeline.nodes, pipeline.report())
     return [outcome.run_id for night in nights for outcome in night if outcome.run_id]
 
 

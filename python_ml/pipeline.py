@@ -853,6 +853,17 @@ class Pipeline:
             values.get("auc"),
         )
 
+    def report(self) -> Path | None:
+        """Write the report of what is in force; None where nothing was published."""
+        from python_ml.reporting.report import (  # noqa: PLC0415 - drawing takes a second to import
+            write_report,
+        )
+
+        if not in_force(self.warehouse):
+            return None
+        self._say("Writing the report")
+        return write_report(self.warehouse, self.settings.reports_dir)
+
     def outcomes_of(self, request: Request) -> list[Outcome]:
         """Runs that were scored for this request, for a publish step of its own."""
         with self.warehouse.connect() as connection:

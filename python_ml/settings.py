@@ -164,6 +164,11 @@ class Settings(BaseSettings):
         return self.home / "bundles"
 
     @property
+    def reports_dir(self) -> Path:
+        """Where reports are kept."""
+        return self.home / "reports"
+
+    @property
     def logs_dir(self) -> Path:
         """Where logs of dbt and of the server are kept."""
         return self.home / "logs"

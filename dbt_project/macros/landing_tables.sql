@@ -29,6 +29,11 @@
             ('bundle_id', text), ('prediction', text), ('feature', text), ('theme', text),
             ('importance', type_double()),
         ],
+        'curves': [
+            ('bundle_id', text), ('prediction', text), ('recipe', text), ('role', text),
+            ('curve', text), ('position', 'integer'), ('x', type_double()), ('y', type_double()),
+            ('lower_bound', type_double()), ('upper_bound', type_double()), ('row_count', 'bigint'),
+        ],
         'feature_builds': [
             ('schema_name', text), ('model_name', text), ('feature_hash', text), ('built_at', at),
         ],

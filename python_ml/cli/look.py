@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import shutil
 import sys
 from datetime import date, datetime
 from enum import StrEnum
@@ -169,8 +170,21 @@ def _published_pairs(warehouse: Any, name: str, level: Level, as_of: datetime | 
 
 
 @app.command()
-def report(home: Home = None) -> None:
-    """Print what is in force: rows, recipe, test metrics beside every baseline."""
+def report(
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="HTML file to write [default: one in the home's reports]."),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Say what is in force, how good it is and what to do: printed short, written whole as HTML.
+
+    The file holds everything that it shows, needs no network, and may be printed or sent by mail.
+
+    Example: smartretail report --to report.html
+    """
+    if to is not None and to.suffix != ".html":
+        raise InputError(f"--to {to} is no HTML file.", "Give a name that ends in .html.")
     pipeline = open_pipeline(home, quiet=True)
     current = runs_in_force(pipeline.warehouse)
     if not current:
@@ -184,6 +198,11 @@ def report(home: Home = None) -> None:
     newest: date = max(run.as_of_date for run in current)
     for part in describe_run(pipeline.warehouse, newest, outcomes):
         out.print(part)
+    written = pipeline.report()
+    if written is not None and to is not None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(written, to)
+    out.print(f"\nReport: {to or written}", highlight=False, soft_wrap=True)
 
 
 @runs_app.callback()

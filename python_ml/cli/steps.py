@@ -360,7 +360,10 @@ def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> No
     ]
     mart = made[0] if made else "customers"
     place = pipeline.warehouse.layout.shown("marts", mart)
-    out.print(f'\nLook: psql "$(smartretail db url{home})" -c "table {place} limit 5"')
+    written = pipeline.report()
+    if written is not None:
+        out.print(f"\nReport: {written}", highlight=False, soft_wrap=True)
+    out.print(f'Look: psql "$(smartretail db url{home})" -c "table {place} limit 5"')
     if made:
         out.print(f"      smartretail export {mart} --to predictions.csv{home}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -22,12 +22,15 @@ Row = dict[str, Any]
 def land_training(
     warehouse: Warehouse, prediction: str, bundle_id: str, result: TrainingResult
 ) -> None:
-    """Write the metrics of every recipe and the importances of the chosen one, once per bundle."""
+    """Write metrics of every recipe, importances and curves of the chosen one, once per bundle."""
     of_bundle = {"bundle_id": bundle_id, "prediction": prediction}
     measured = {**of_bundle, "measured_at": utc_now()}
-    metrics = [row | measured for line in result.measured for row in _metric_rows(line)]
-    importances = _importance_rows(result.importances, of_bundle)
-    _land(warehouse, bundle_id, metrics, importances)
+    tables = {
+        "metrics": [row | measured for line in result.measured for row in _metric_rows(line)],
+        "importances": _importance_rows(result.importances, of_bundle),
+        "curves": [row | of_bundle for row in _curve_rows(result.measured)],
+    }
+    _land(warehouse, bundle_id, tables)
 
 
 def land_pair_training(
@@ -36,17 +39,39 @@ def land_pair_training(
     """Write the same of a pair prediction; the level stands before the role: `product_test_…`."""
     of_bundle = {"bundle_id": bundle_id, "prediction": prediction}
     measured = {**of_bundle, "measured_at": utc_now()}
-    metrics: list[Row] = []
-    importances: list[Row] = []
+    tables: dict[str, list[Row]] = {"metrics": [], "importances": [], "curves": []}
     for result in results:
         own = [
             *(row for line in result.measured for row in _metric_rows(line)),
             *(row for line in result.ranking for row in _ranking_rows(line)),
             *_recall_rows(result),
         ]
-        metrics += [row | measured | {"role": f"{result.level}_{row['role']}"} for row in own]
-        importances += _importance_rows(result.importances, of_bundle)
-    _land(warehouse, bundle_id, metrics, importances)
+        tables["metrics"] += [row | measured | _role(result.level, row) for row in own]
+        tables["importances"] += _importance_rows(result.importances, of_bundle)
+        tables["curves"] += [
+            row | of_bundle | _role(result.level, row) for row in _curve_rows(result.measured)
+        ]
+    _land(warehouse, bundle_id, tables)
+
+
+def _role(level: str, row: Row) -> Row:
+    return {"role": f"{level}_{row['role']}"}
+
+
+def _curve_rows(measured: Sequence[Measured]) -> Iterator[Row]:
+    for line in measured:
+        for point in line.curves:
+            yield {
+                "recipe": line.recipe,
+                "role": f"{line.role}_{line.form}",
+                "curve": point.curve,
+                "position": point.position,
+                "x": point.x,
+                "y": point.y,
+                "lower_bound": point.low,
+                "upper_bound": point.high,
+                "row_count": point.rows,
+            }
 
 
 def _importance_rows(importances: pd.DataFrame, of_bundle: Row) -> list[Row]:
@@ -85,17 +110,16 @@ def _figure(recipe: str, role: str, day: date, metric: str, figure: Interval) ->
     }
 
 
-def _land(
-    warehouse: Warehouse, bundle_id: str, metrics: Sequence[Row], importances: Sequence[Row]
-) -> None:
+def _land(warehouse: Warehouse, bundle_id: str, tables: Mapping[str, Sequence[Row]]) -> None:
     with warehouse.bulk() as writer:
         known = writer.read(
             "select 1 from predictions.metrics where bundle_id = $1 limit 1", [bundle_id]
         )
         if known.num_rows:
             return
-        writer.append("predictions", "metrics", pa.Table.from_pylist(list(metrics)))
-        writer.append("predictions", "importances", pa.Table.from_pylist(list(importances)))
+        for name, rows in tables.items():
+            if rows:
+                writer.append("predictions", name, pa.Table.from_pylist(list(rows)))
 
 
 def _metric_rows(line: Measured) -> Iterator[Row]:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from python_ml.predictions import get_prediction
-from python_ml.predictions.base import PairPrediction
-from python_ml.warehouse.postgres import Warehouse, columns_of
+from python_ml.reporting.measured import Figure, Measures, levels_of, read_measures
+from python_ml.warehouse.postgres import Reader, Warehouse, columns_of
 
 if TYPE_CHECKING:
     from python_ml.pipeline import Outcome
 
-_METRICS = ("log_loss", "calibration_error", "calibration_perfect_p95", "calibration_slope", "auc")
-_HEADINGS = ("log loss", "cal. error", "(perfect ≤)", "cal. slope", "AUC")
-_PAIR_METRICS = ("log_loss", "calibration_error", "calibration_perfect_p95", "auc")
-_PAIR_HEADINGS = ("log loss", "cal. error", "(perfect ≤)", "AUC")
+_HEADINGS = {
+    "log_loss": "log loss",
+    "calibration_error": "cal. error",
+    "calibration_perfect_p95": "(perfect ≤)",
+    "calibration_slope": "cal. slope",
+    "auc": "AUC",
+}
 _GAINS = ("log_loss", "auc")
-_GAIN = "_gain_over_"
 
 
 def describe_run(
@@ -30,171 +31,117 @@ def describe_run(
 ) -> list[RenderableType]:
     """Describe what a run published: counts, and the test metrics beside every baseline."""
     parts: list[RenderableType] = [Text(f"\nAs of {as_of}", style="bold")]
-    for outcome in outcomes:
-        if outcome.skipped:
-            parts.append(Text(outcome.skipped))
-        elif outcome.bundle_id is None or outcome.recipe is None:
-            parts.append(Text(f"{outcome.prediction}: {outcome.rows:,} rows"))
-        else:
-            parts += [
-                Text(
-                    f"{outcome.prediction}: {outcome.rows:,} rows published, recipe "
-                    f"{outcome.recipe}, {outcome.horizon_days} days ahead"
-                ),
-                *_tables(warehouse, outcome.prediction, outcome.bundle_id, outcome.recipe),
-                *_savings(warehouse, outcome.bundle_id),
-                *_proxy_warning(warehouse, outcome),
-            ]
+    with warehouse.snapshot(warehouse.layout) as reader:
+        for outcome in outcomes:
+            parts += _describe_outcome(warehouse, reader, outcome)
     return parts
 
 
-def _tables(
-    warehouse: Warehouse, prediction: str, bundle_id: str, recipe: str
+def _describe_outcome(
+    warehouse: Warehouse, reader: Reader, outcome: Outcome
 ) -> list[RenderableType]:
-    if not isinstance(get_prediction(prediction), PairPrediction):
-        return describe_metrics(warehouse, bundle_id, recipe)
-    chosen = dict(part.split(": ", 1) for part in recipe.split(", "))
-    return [ranking_table(warehouse, bundle_id, level, name) for level, name in chosen.items()]
+    if outcome.skipped:
+        return [Text(outcome.skipped)]
+    if outcome.bundle_id is None or outcome.recipe is None:
+        return [Text(f"{outcome.prediction}: {outcome.rows:,} rows")]
+    parts: list[RenderableType] = [
+        Text(
+            f"{outcome.prediction}: {outcome.rows:,} rows published, recipe "
+            f"{outcome.recipe}, {outcome.horizon_days} days ahead"
+        )
+    ]
+    for level, chosen in levels_of(outcome.prediction, outcome.recipe).items():
+        parts += _describe(read_measures(reader, outcome.bundle_id, level, chosen))
+    return parts + list[RenderableType](_proxy_warning(warehouse, outcome))
 
 
-def ranking_table(warehouse: Warehouse, bundle_id: str, level: str, chosen: str) -> Table:
+def _describe(measures: Measures) -> list[RenderableType]:
+    if measures.level:
+        return [ranking_table(measures)]
+    return [metrics_table(measures), gains_table(measures), *_savings(measures)]
+
+
+def ranking_table(measures: Measures) -> Table:
     """Every recipe of one level on the test date, the best ranking first."""
-    found = warehouse.read(
-        "select recipe, origin_date, metric, value, lower_bound, upper_bound "
-        "from predictions.metrics where bundle_id = $1 and role = $2",
-        [bundle_id, f"{level}_test_as_published"],
-    ).to_pylist()
-    recall = {
-        row["metric"].removeprefix("candidate_recall_at_"): row["value"]
-        for row in found
-        if row["recipe"] == "candidates"
-    }
-    by_recipe: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in found:
-        if row["recipe"] != "candidates":
-            by_recipe.setdefault(row["recipe"], {})[row["metric"]] = row
-    dates = {row["origin_date"] for row in found}
-    tested = min(dates).isoformat() if dates else "no date"
-    table = Table(
-        title=f"{level}, out of time, test date {tested} (95 % intervals)", title_justify="left"
+    table = _recipes_table(
+        f"{measures.level}, out of time, test date {measures.tested_on or 'no date'}",
+        {
+            f"ndcg_at_{measures.ranking}": f"NDCG@{measures.ranking}",
+            f"recall_at_{measures.ranking}": f"recall@{measures.ranking}",
+            **{name: text for name, text in _HEADINGS.items() if name != "calibration_slope"},
+        },
+        measures,
     )
-    table.add_column("recipe", no_wrap=True)
-    shown = next(
-        (
-            row["metric"].rsplit("_", 1)[1]
-            for row in found
-            if row["metric"].startswith("ndcg_at_") and "_gain" not in row["metric"]
-        ),
-        "",
-    )
-    metrics = (f"ndcg_at_{shown}", f"recall_at_{shown}", *_PAIR_METRICS)
-    for heading in (f"NDCG@{shown}", f"recall@{shown}", *_PAIR_HEADINGS):
-        table.add_column(heading, justify="right", no_wrap=True)
-    order = sorted(by_recipe, key=lambda name: -_value(by_recipe[name].get(metrics[0])))
-    for name in order:
-        cells = [_cell(by_recipe[name].get(metric)) for metric in metrics]
-        is_chosen = name == chosen
-        label = f"{name} (published)" if is_chosen else name
-        table.add_row(label, *cells, style="bold" if is_chosen else None)
-    kept = sorted(recall, key=int)
     table.caption = "candidates hold, of what was then bought: " + ", ".join(
-        f"{recall[n]:.1%} of {n}" for n in kept
+        f"{share:.1%} of {kept}" for kept, share in measures.candidate_recall.items()
     )
     table.caption_justify = "left"
     return table
 
 
-def _value(row: dict[str, Any] | None) -> float:
-    return float(row["value"]) if row and row["value"] is not None else -1.0
+def metrics_table(measures: Measures) -> Table:
+    """Every recipe on the test date: the chosen one as published, the others as they are."""
+    tested = measures.tested_on or "no date"
+    return _recipes_table(f"Out of time, test date {tested}", _HEADINGS, measures)
 
 
-def describe_metrics(warehouse: Warehouse, bundle_id: str, chosen: str) -> list[RenderableType]:
-    """Describe how good a bundle is: every recipe, then the gains over each baseline."""
-    return [
-        metrics_table(warehouse, bundle_id, chosen),
-        gains_table(warehouse, bundle_id, chosen),
-    ]
+def _recipes_table(title: str, headings: dict[str, str], measures: Measures) -> Table:
+    table = Table(title=f"{title} (95 % intervals)", title_justify="left")
+    table.add_column("recipe", no_wrap=True)
+    for heading in headings.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in measures.recipes:
+        name = f"{line.recipe} (published)" if line.is_published else line.recipe
+        cells = [_cell(line.figures.get(metric)) for metric in headings]
+        table.add_row(name, *cells, style="bold" if line.is_published else None)
+    return table
 
 
-def gains_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:
+def gains_table(measures: Measures) -> Table:
     """What the published recipe gains over each baseline, on the same drawn customers.
 
     Pooled over the rolling origins where there are some, beside the test date: only a gain whose
     whole interval is above zero is one.
     """
-    rows = warehouse.read(
-        "select role, metric, value, lower_bound, upper_bound from predictions.metrics "
-        "where bundle_id = $1 and recipe = $2 and metric like $3 "
-        "and role in ('test_as_published', 'origins_pooled_as_published')",
-        [bundle_id, chosen, f"%{_GAIN}%"],
-    ).to_pylist()
-    found = {(row["role"], *row["metric"].split(_GAIN)): row for row in rows}
-    pooled = any(role.startswith("origins") for role, _, _ in found)
-    roles = ["test_as_published", *(["origins_pooled_as_published"] if pooled else [])]
+    found = {(gain.where, gain.metric, gain.baseline): gain.figure for gain in measures.gains}
+    places = [where for where in ("test date", "origins") if any(where == key[0] for key in found)]
     table = Table(
-        title=f"{chosen} as published gains over (paired 95 % intervals)", title_justify="left"
+        title=f"{measures.chosen} as published gains over (paired 95 % intervals)",
+        title_justify="left",
     )
     table.add_column("baseline", no_wrap=True)
-    for role in roles:
-        where = "test date" if role.startswith("test") else "origins"
+    for where in places:
         for name in _GAINS:
-            heading = "log loss" if name == "log_loss" else "AUC"
-            table.add_column(f"{heading}, {where}", justify="right", no_wrap=True)
+            table.add_column(f"{_HEADINGS[name]}, {where}", justify="right", no_wrap=True)
     for baseline in dict.fromkeys(baseline for _, _, baseline in found):
-        cells = [_gain(found.get((role, name, baseline))) for role in roles for name in _GAINS]
+        cells = [_gain(found.get((where, name, baseline))) for where in places for name in _GAINS]
         table.add_row(baseline, *cells)
     return table
 
 
-def _gain(row: dict[str, Any] | None) -> str:
-    if row is None:
+def _gain(figure: Figure | None) -> str:
+    if figure is None:
         return ""
-    return f"{row['value']:+.3f} ({row['lower_bound']:+.3f} to {row['upper_bound']:+.3f})"
+    return f"{figure.value:+.3f} ({figure.low:+.3f} to {figure.high:+.3f})"
 
 
-def metrics_table(warehouse: Warehouse, bundle_id: str, chosen: str) -> Table:
-    """Every recipe on the test date: the chosen one as published, the others as they are."""
-    rows = _test_metrics(warehouse, bundle_id)
-    dates = {row["origin_date"] for row in rows}
-    tested = min(dates).isoformat() if dates else "no date"
-    table = Table(title=f"Out of time, test date {tested} (95 % intervals)", title_justify="left")
-    table.add_column("recipe", no_wrap=True)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    by_line: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    for row in rows:
-        by_line.setdefault((row["recipe"], row["role"]), {})[row["metric"]] = row
-    for (recipe, role), metrics in sorted(by_line.items(), key=_best_first):
-        is_published = role == "test_as_published"
-        if is_published and recipe != chosen:
-            continue
-        label = f"{recipe} (published)" if is_published else recipe
-        cells = [_cell(metrics.get(metric)) for metric in _METRICS]
-        table.add_row(label, *cells, style="bold" if is_published else None)
-    return table
-
-
-def _savings(warehouse: Warehouse, bundle_id: str) -> list[Text]:
+def _savings(measures: Measures) -> list[Text]:
     """What acting on the published predictions would have saved on the test rows."""
-    rows = {
-        row["metric"].removeprefix("saving_"): row
-        for row in _test_metrics(warehouse, bundle_id)
-        if row["metric"].startswith("saving_") and row["role"] == "test_as_published"
-    }
-    if not rows:
+    saved = measures.savings
+    if not saved:
         return []
-    by_threshold, on_all = (_money(rows[name]) for name in ("realised", "realised_all"))
     return [
         Text(
-            f"Acting above the threshold ({rows['acted_share']['value']:.1%} of rows) would have "
-            f"saved {by_threshold} per 1,000 rows, expected {rows['expected']['value']:,.0f}; "
-            f"acting on all {on_all}; on none 0."
+            f"Acting above the threshold ({saved['acted_share'].value:.1%} of rows) would have "
+            f"saved {_money(saved['realised'])} per 1,000 rows, expected "
+            f"{saved['expected'].value:,.0f}; acting on all {_money(saved['realised_all'])}; "
+            "on none 0."
         )
     ]
 
 
-def _money(row: dict[str, Any]) -> str:
-    return f"{row['value']:,.0f} ({row['lower_bound']:,.0f} to {row['upper_bound']:,.0f})"
+def _money(figure: Figure) -> str:
+    return f"{figure.value:,.0f} ({figure.low:,.0f} to {figure.high:,.0f})"
 
 
 def _proxy_warning(warehouse: Warehouse, outcome: Outcome) -> list[Text]:
@@ -225,25 +172,9 @@ def label_is_proxy(warehouse: Warehouse, prediction: str, run_id: str | None) ->
     return found is not None
 
 
-def _test_metrics(warehouse: Warehouse, bundle_id: str) -> list[dict[str, Any]]:
-    table = warehouse.read(
-        "select recipe, role, origin_date, metric, value, lower_bound, upper_bound "
-        "from predictions.metrics where bundle_id = $1 and role like 'test_as_%'",
-        [bundle_id],
-    )
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
-
-
-def _best_first(item: tuple[tuple[str, str], dict[str, dict[str, Any]]]) -> tuple[float, str]:
-    (recipe, role), metrics = item
-    loss = metrics.get("log_loss", {}).get("value")
-    return (float(loss) if loss is not None else 9.0, recipe + role)
-
-
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None or row["value"] is None:
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
         return ""
-    if row["lower_bound"] is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['lower_bound']:.3f}-{row['upper_bound']:.3f})"
+    if figure.low is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"

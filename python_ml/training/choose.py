@@ -16,6 +16,7 @@ from python_ml.training.calibrate import (
     choose_calibrator,
     fit_shape,
 )
+from python_ml.training.curves import CurvePoint, curves
 from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
 from python_ml.training.level import (
     LevelEvidence,
@@ -66,6 +67,7 @@ class Measured:
     measurement: Measurement
     gains: Mapping[str, Mapping[str, Interval]]
     savings: Savings | None = None
+    curves: tuple[CurvePoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -578,6 +580,7 @@ def _line(
             for baseline, predictions in against.items()
         },
         savings=savings,
+        curves=curves(past.label, probability) if gains and not as_is else (),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import adbc_driver_manager
@@ -176,16 +176,24 @@ def create_schema(connection: psycopg.Connection[Any], layer: str) -> None:
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
 
 
+class Reader(Protocol):
+    """What queries are asked of: the warehouse, or one moment of it."""
+
+    def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
+        """Read the result of one query as Arrow."""
+
+
 class Snapshot:
     """One moment of the database, read as often as needed; see :meth:`Warehouse.snapshot`."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, layout: Layout) -> None:
         self._connection = connection
+        self.layout = layout
 
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read the result of one query as Arrow."""
         with self._connection.cursor() as cursor:
-            cursor.execute(query, parameters)
+            cursor.execute(self.layout.placed(query), parameters)
             return cursor.fetch_arrow_table()
 
     @contextmanager
@@ -283,12 +291,19 @@ class Warehouse:
             yield cursor.fetch_record_batch()
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """Read several tables as they are at one moment, whatever others write meanwhile."""
+    def snapshot(self, layout: Layout | None = None) -> Iterator[Snapshot]:
+        """Read several tables as they are at one moment, whatever others write meanwhile.
+
+        Parameters
+        ----------
+        layout
+            Where the project's tables stand, to read those; without it, tables are read as they
+            are named: those of others may be called like ours.
+        """
         with self._adbc() as connection:
             with connection.cursor() as cursor:
                 cursor.execute("set transaction isolation level repeatable read, read only")
-            yield Snapshot(connection)
+            yield Snapshot(connection, layout or Layout())
 
     @contextmanager
     def bulk(self) -> Iterator[BulkWriter]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from python_ml.training.choose import AS_PUBLISHED, Measured
+from python_ml.training.curves import curves
 from python_ml.training.frame import (
     BoolArray,
     DayArray,
@@ -394,6 +395,7 @@ class PairTrainer:
                     form=AS_PUBLISHED,
                     measurement=measure(label, given, entity, rounds=rounds, seed=seed),
                     gains=gains,
+                    curves=curves(label, given) if name == chosen else (),
                 )
             )
         return measured
