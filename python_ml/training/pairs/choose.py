@@ -40,8 +40,10 @@ OnStep = Callable[[str], None]
 SWEEP = (25, 50, 100, 200, 400)
 ROWS_EXPLAINED = 2_000
 TEST_SHARE = 0.25
-FEW_PAIRS = 150_000
+FEW_PAIRS = 100_000
 """Up to here every pair that came to nothing is learned from."""
+MOST_DATES = 12
+"""Where items are few, the dates of a year are learned from: no season is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,14 +152,14 @@ class PairTrainer:
             When no recipe has enough customers with and without a new purchase.
         """
         by = as_day(as_of)
-        final_dates = plan_dates(dates, label_known_at, by, self.spec.train_dates)
+        final_dates = plan_dates(dates, label_known_at, by, self.train_dates)
         if len(final_dates) == 0:
             raise TooSmallError(
                 f"no_matured_labels: no window of {self.horizon_days} days has closed by {as_of}.",
                 "Load more history, or ask for a shorter horizon with --horizon-days.",
             )
         test_date = final_dates[-1]
-        test_train = plan_dates(dates, label_known_at, test_date, self.spec.train_dates)
+        test_train = plan_dates(dates, label_known_at, test_date, self.train_dates)
         choosing = self._choose(dates, label_known_at, test_train)
         test, train_rows, tested = self._test_split(test_date, test_train)
         fitted, left_out = self._fit_all(train_rows)
@@ -192,10 +194,16 @@ class PairTrainer:
         )
 
     @property
+    def train_dates(self) -> int:
+        """As-of dates behind one model: as many more as fewer items leave room for."""
+        as_many = self.spec.train_dates * self.spec.candidates // max(self.items, 1)
+        return max(self.spec.train_dates, min(as_many, MOST_DATES))
+
+    @property
     def share(self) -> float:
         """The share of the noes that training sees: all of them where the pairs are few."""
         per_customer = min(self.spec.candidates, self.items)
-        pairs = per_customer * self.spec.customers_per_date * self.spec.train_dates
+        pairs = per_customer * self.spec.customers_per_date * self.train_dates
         return 1.0 if pairs <= FEW_PAIRS else self.spec.negatives_share
 
     # -- choosing ----------------------------------------------------------------------------
@@ -207,7 +215,7 @@ class PairTrainer:
         if len(test_train) == 0:
             return None
         date_ = test_train[-1]
-        earlier = plan_dates(dates, label_known_at, date_, self.spec.train_dates)
+        earlier = plan_dates(dates, label_known_at, date_, self.train_dates)
         if len(earlier) == 0:
             return None
         fitted, _ = self._fit_all(self._joined(earlier))

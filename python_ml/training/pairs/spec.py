@@ -34,7 +34,8 @@ class PairSpec:
     negatives_share
         Share of the pairs that came to nothing that training sees; the prior is put back.
     train_dates
-        As-of dates behind one model, the latest ones.
+        As-of dates behind one model, the latest ones; more where items are fewer than
+        ``candidates``, up to a year of them.
     most_items
         Items with collaborative scores.
     pairs_measured

@@ -1,0 +1,56 @@
+"""How much is learned from: more dates where items are few."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from python_ml.training.pairs.choose import PairTrainer, plan_dates
+from python_ml.training.pairs.snapshot import Snapshot
+from python_ml.training.pairs.spec import PairSpec
+from python_ml.training.recipes import Popular
+from tests.python_ml.training.pairs.shops import snapshot
+
+MONTHS = np.arange("2022-01", "2024-06", dtype="datetime64[M]").astype("datetime64[D]")
+
+
+def trainer(items: int, asked: list[date], **spec: int) -> PairTrainer:
+    """A trainer of the made-up shop in which everybody then buys the next item but one."""
+    shop = snapshot()
+
+    def at(day: date) -> Snapshot:
+        asked.append(day)
+        return shop
+
+    def truth(_day: date) -> pd.DataFrame:
+        return pd.DataFrame(
+            {"customer_id": shop.customers, "item_id": np.roll(shop.items, 1)[np.arange(60) % 24]}
+        )
+
+    given = PairSpec(recipes=(Popular(),), bootstrap_rounds=8, **spec)
+    return PairTrainer(given, "product", items, 30, at, truth, 7, 1, lambda _text: None)
+
+
+@pytest.mark.parametrize(("items", "dates"), [(5, 12), (24, 12), (100, 4), (200, 2), (5000, 2)])
+def test_few_items_are_learned_from_more_dates(items: int, dates: int) -> None:
+    assert trainer(items, [], train_dates=2, candidates=200).train_dates == dates
+
+
+def test_more_dates_than_a_year_are_learned_from_only_where_they_are_asked_for() -> None:
+    assert trainer(5, [], train_dates=15).train_dates == 15
+
+
+def test_every_date_has_closed_by_the_day_on_which_the_model_is_tested() -> None:
+    """The test date, the dates before it and the one that chooses are apart in time."""
+    asked: list[date] = []
+    known = MONTHS + np.timedelta64(31, "D")
+    result = trainer(24, asked, train_dates=2).train(MONTHS, known, date(2024, 6, 1))
+    assert len(result.dates) == 12
+    assert result.dates[-1] == "2024-05-01" == result.ranking[0].test_date
+    before = plan_dates(MONTHS, known, np.datetime64("2024-05-01"), 12)
+    assert before[-1] == np.datetime64("2024-03-01")
+    assert set(asked) >= {day.astype(object) for day in before}
+    assert max(asked) == date(2024, 5, 1)
