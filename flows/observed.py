@@ -22,6 +22,7 @@ from python_ml.ingest.load import LoadReport
 from python_ml.pipeline import AnyBundle, Outcome, Pipeline, Request
 from python_ml.settings import PROJECT_DIR, Settings, load_settings
 from python_ml.warehouse.dbt import DbtNode
+from python_ml.warehouse.engines import require_postgres
 from python_ml.warehouse.ledger import Writer
 from python_ml.warehouse.transient import is_transient
 
@@ -98,7 +99,9 @@ class ObservedPipeline(Pipeline):
 
 def open_home(home: Path | None) -> ObservedPipeline:
     """Read the settings and open the home."""
-    return ObservedPipeline(load_settings(home=home))
+    settings = load_settings(home=home)
+    require_postgres(settings, "Prefect")
+    return ObservedPipeline(settings)
 
 
 def step(name: str, work: Callable[[], T]) -> T:

@@ -41,6 +41,7 @@ from python_ml.training.pairs.snapshot import Catalogues
 from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.pairs.train import train_pairs
 from python_ml.training.spec import Effort, TooSmallError
+from python_ml.warehouse.bi_copy import refresh_copy
 from python_ml.warehouse.catalogue import (
     FeatureCatalogue,
     built_catalogue,
@@ -48,7 +49,8 @@ from python_ml.warehouse.catalogue import (
     lineage_hashes,
 )
 from python_ml.warehouse.dbt import DbtNode, run_dbt
-from python_ml.warehouse.layout import Layout
+from python_ml.warehouse.duckdb_file import DuckDBWarehouse
+from python_ml.warehouse.engines import open_warehouse, require_postgres
 from python_ml.warehouse.ledger import (
     Entry,
     Run,
@@ -62,7 +64,6 @@ from python_ml.warehouse.ledger import (
     write_lock,
 )
 from python_ml.warehouse.postgres import Warehouse
-from python_ml.warehouse.server import EmbeddedServer
 
 log = logging.getLogger(__name__)
 
@@ -156,10 +157,7 @@ class Pipeline:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The shop's database; the embedded server is started when none is configured."""
-        layout = Layout(self.settings.warehouse_schema)
-        if self.settings.database_url is not None:
-            return Warehouse(self.settings.database_url.get_secret_value(), layout)
-        return Warehouse(EmbeddedServer(self.settings.home).ensure_started(), layout)
+        return open_warehouse(self.settings)
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -562,6 +560,7 @@ class Pipeline:
         InputError
             When the prediction is not one of order lines, or the file does not fit the home.
         """
+        require_postgres(self.settings, "`score --lines`")
         prediction = get_prediction(name)
         if not isinstance(prediction, Prediction) or prediction.open_rows is None:
             raise InputError(
@@ -717,6 +716,7 @@ class Pipeline:
         runs = [(o.run_id, o.prediction) for o in waiting]
         if not runs:
             self._say("Nothing new to publish")
+            self.copy_for_bi()
             return []
         writer.record(runs, "checking")
         try:
@@ -727,7 +727,14 @@ class Pipeline:
         writer.record(runs, "checked")
         published = [Entry(run_id, name, "published") for run_id, name in runs]
         writer.record_together(published + (self._kept(waiting, current) if as_history else []))
+        self.copy_for_bi()
         return waiting
+
+    def copy_for_bi(self) -> None:
+        """Bring the copy that BI reads up to what is in force, where the database is a file."""
+        folder = self.settings.home / "bi"
+        if isinstance(self.warehouse, DuckDBWarehouse) and refresh_copy(self.warehouse, folder):
+            self._say(f"Copied the marts for BI to {folder}")
 
     def _kept(self, waiting: Sequence[Outcome], current: dict[str, str]) -> list[Entry]:
         """The events that leave in force what speaks of a later date than the waiting runs."""

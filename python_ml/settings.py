@@ -19,6 +19,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from python_ml.errors import SettingsError
 from python_ml.warehouse.layout import LAYERS
 
+Engine = Literal["postgres", "duckdb"]
+"""What keeps a shop's tables."""
+
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 """The folder with ``dbt_project.yml``."""
 
@@ -36,6 +39,16 @@ class Settings(BaseSettings):
     home: Path = Field(
         default=Path(".smartretail"),
         description="Folder that holds one shop: database, bundles, reports, logs.",
+    )
+    engine: Engine | None = Field(
+        default=None,
+        description="postgres or duckdb; unset, what the home was made with, else postgres.",
+    )
+    engine_memory: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
+        description="What DuckDB may use before it works on disk, as 8GB; unset, most of the "
+        "machine.",
     )
     database_url: SecretStr | None = Field(
         default=None,

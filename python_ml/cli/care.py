@@ -27,6 +27,7 @@ from python_ml.reporting.doctor import examine
 from python_ml.reporting.feature_diff import FeatureDiff, compare_builds
 from python_ml.settings import load_settings
 from python_ml.warehouse.dbt import dev_schema
+from python_ml.warehouse.engines import require_postgres
 
 app = typer.Typer(no_args_is_help=True)
 features_app = typer.Typer(help="Look at features before they are merged.", no_args_is_help=True)
@@ -78,7 +79,9 @@ def doctor(home: Home = None) -> None:
 
     Starts and changes nothing. Exit code 1 when something is amiss.
     """
-    diagnosis = examine(load_settings(home=home))
+    settings = load_settings(home=home)
+    require_postgres(settings, "`smartretail doctor`")
+    diagnosis = examine(settings)
     width = max(len(fact.topic) for fact in diagnosis.facts)
     topic = ""
     for fact in diagnosis.facts:

@@ -17,6 +17,7 @@ from rich.console import Console
 from python_ml.errors import InputError
 from python_ml.pipeline import Pipeline
 from python_ml.settings import load_settings
+from python_ml.warehouse.engines import engine_of, require_postgres
 
 PIPED_WIDTH = 200
 """Columns of a table that goes to a file or another program: nothing is cut off."""
@@ -28,6 +29,18 @@ Home = Annotated[
     Path | None,
     typer.Option("--home", help="Folder that holds the shop [default: .smartretail]."),
 ]
+
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="What keeps the tables [default: what the home was made with, else postgres].",
+        metavar="postgres|duckdb",
+    ),
+]
+
+SERVER = "a server"
+"""Stands for the engine where a command needs PostgreSQL and says nothing else."""
 
 
 def write_table(table: pa.Table, to: Path | None) -> None:
@@ -57,9 +70,30 @@ def check_kind(to: Path) -> None:
         raise InputError(f"{to}: unknown kind of file.", "End the name in .csv or .parquet.")
 
 
-def open_pipeline(home: Path | None, quiet: bool = False, effort: str | None = None) -> Pipeline:
-    """Read the settings and open the home."""
-    settings = load_settings(home=home, effort=effort)
+def open_pipeline(
+    home: Path | None,
+    quiet: bool = False,
+    effort: str | None = None,
+    engine: str | None = SERVER,
+) -> Pipeline:
+    """Read the settings and open the home.
+
+    Parameters
+    ----------
+    engine
+        What was said with ``--engine``; a command without that option works with PostgreSQL alone.
+
+    Raises
+    ------
+    InputError
+        When the home has an engine that the command does not work with, or another one is asked
+        for.
+    """
+    settings = load_settings(home=home, effort=effort, engine=None if engine == SERVER else engine)
+    if engine == SERVER:
+        require_postgres(settings, "This command")
+    else:
+        engine_of(settings)
     return Pipeline(settings, say=None if quiet else _say_with_clock())
 
 

@@ -14,6 +14,7 @@ import typer
 from python_ml.errors import WarehouseError
 from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings, load_settings
+from python_ml.warehouse.engines import require_postgres
 from python_ml.warehouse.server import (
     EmbeddedServer,
     ServerStatus,
@@ -33,6 +34,13 @@ Home = Annotated[
 ]
 
 
+def _settings(home: Path | None) -> Settings:
+    """Read the settings of a home that has a server."""
+    settings = load_settings(home=home)
+    require_postgres(settings, "`smartretail db`")
+    return settings
+
+
 def _examples(*lines: str) -> str:
     return "\n\n".join(["Examples:", *lines])
 
@@ -46,7 +54,7 @@ def start(
     home: Home = None,
 ) -> None:
     """Start the database. The first start makes it; it runs on until `db stop`."""
-    settings = load_settings(home=home)
+    settings = _settings(home)
     if _says_outside(settings, "start"):
         return
     server = EmbeddedServer(settings.home)
@@ -57,7 +65,7 @@ def start(
 @app.command(epilog=_examples("smartretail db stop", "smartretail db stop --home /srv/shop"))
 def stop(home: Home = None) -> None:
     """Stop the database. What was committed stays; open transactions are rolled back."""
-    settings = load_settings(home=home)
+    settings = _settings(home)
     if _says_outside(settings, "stop"):
         return
     stopped = EmbeddedServer(settings.home).stop()
@@ -67,7 +75,7 @@ def stop(home: Home = None) -> None:
 @app.command(epilog=_examples("smartretail db status", "smartretail db status || echo asleep"))
 def status(home: Home = None) -> None:
     """Show whether the database runs, where, and how large it is. Exit code 4: it does not run."""
-    settings = load_settings(home=home)
+    settings = _settings(home)
     if settings.database_url is not None:
         typer.echo(_outside_status(settings.database_url.get_secret_value()))
         return
@@ -90,7 +98,7 @@ def url(
 
     Starts the database when it does not run.
     """
-    settings = load_settings(home=home)
+    settings = _settings(home)
     address = _url(settings)
     if role is not None:
         from python_ml.warehouse.roles import role_url  # noqa: PLC0415 - brings psycopg
@@ -119,7 +127,7 @@ def roles(
     from python_ml.warehouse.postgres import Warehouse  # noqa: PLC0415
     from python_ml.warehouse.roles import make_roles  # noqa: PLC0415
 
-    settings = load_settings(home=home)
+    settings = _settings(home)
     warehouse = Warehouse(_url(settings), Layout(settings.warehouse_schema))
     found = make_roles(warehouse, settings.home, bi, scorer, new_passwords=new_passwords)
     for role, may in zip(found, ("reads", "adds to"), strict=True):
@@ -144,7 +152,7 @@ def roles(
 )
 def shell(context: typer.Context, home: Home = None) -> None:
     """Open psql on the database. What follows `--` goes to psql."""
-    settings = load_settings(home=home)
+    settings = _settings(home)
     if settings.database_url is None:
         argv, env = EmbeddedServer(settings.home).shell_command()
     else:
@@ -159,7 +167,7 @@ def dump(
     home: Home = None,
 ) -> None:
     """Save the whole database to one file, which only you may read."""
-    settings = load_settings(home=home)
+    settings = _settings(home)
     if settings.database_url is None:
         EmbeddedServer(settings.home).dump(file)
     else:
@@ -179,7 +187,7 @@ def restore(
 
     Tables in the file replace those of the same name.
     """
-    settings = load_settings(home=home)
+    settings = _settings(home)
     if not yes:
         target = _address(settings)
         typer.confirm(f"Replace the tables of {target} by those in {file}?", abort=True)

@@ -12,13 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import pyarrow as pa
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
+from python_ml.cli.console import Engine, Home, check_kind, err, open_pipeline, out, write_table
 from python_ml.errors import InputError
 from python_ml.pipeline import Outcome
 from python_ml.predictions import get_prediction
@@ -51,21 +50,14 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SELECT statement.")],
     format_: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.table,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Ask the shop's database in SQL. Reads only: the statement runs in a read-only transaction.
 
     Example: smartretail query "select count(*) from marts.order_habit" --format csv
     """
-    pipeline = open_pipeline(home, quiet=True)
-    with pipeline.warehouse.connect() as connection:
-        connection.read_only = True
-        try:
-            # prepared statements are single: nothing can follow that ends the read-only transaction
-            cursor = connection.execute(sql.encode(), prepare=True)
-        except psycopg.Error as error:
-            raise InputError(f"The database refuses that: {str(error).strip()}") from None
-        names = [column.name for column in cursor.description or []]
-        rows = cursor.fetchall() if names else []
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
+    names, rows = pipeline.warehouse.ask(sql)
     if format_ is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
@@ -96,6 +88,7 @@ def export(
         Level | None, typer.Option("--level", help="Of purchase_potential: products or categories.")
     ] = None,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Write the published predictions to a file.
 
@@ -105,7 +98,7 @@ def export(
 
         smartretail export purchase_potential --level products --to products.csv
     """
-    pipeline = open_pipeline(home, quiet=True)
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
     known = get_prediction(prediction)
     check_kind(to)
     if not pipeline.warehouse.relation_exists("marts", f"{known.name}_history"):
@@ -176,6 +169,7 @@ def report(
         typer.Option("--to", help="HTML file to write [default: one in the home's reports]."),
     ] = None,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Say what is in force, how good it is and what to do: printed short, written whole as HTML.
 
@@ -185,7 +179,7 @@ def report(
     """
     if to is not None and to.suffix != ".html":
         raise InputError(f"--to {to} is no HTML file.", "Give a name that ends in .html.")
-    pipeline = open_pipeline(home, quiet=True)
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
     current = runs_in_force(pipeline.warehouse)
     if not current:
         raise InputError("Nothing was published yet.", "Run `smartretail run` first.")
@@ -211,11 +205,12 @@ def runs(
     prediction: Annotated[str | None, typer.Option(help="Only of this prediction.")] = None,
     most: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """List the newest runs and which of them is in force."""
     if context.invoked_subcommand is not None:
         return
-    pipeline = open_pipeline(home, quiet=True)
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
     table = Table(
         "in force", "prediction", "as of", "days", "recipe", "rows", "run", "made", "last event"
     )
@@ -238,12 +233,13 @@ def runs(
 def show(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="See `smartretail runs`.")],
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Show one run: what it is, whether it is in force, and everything that happened to it.
 
     Example: smartretail runs show 7834de8ca113ed34ad7c
     """
-    pipeline = open_pipeline(home, quiet=True)
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
     events = events_of(pipeline.warehouse, run_id)
     if not events:
         raise InputError(f"There is no run {run_id}.", "List them with `smartretail runs`.")
@@ -271,22 +267,24 @@ def rollback(
     prediction: Annotated[str, typer.Argument(help="For instance order_habit.")],
     to: Annotated[str, typer.Option("--to", help="Run to bring back; see `smartretail runs`.")],
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Bring an earlier published run back into force: one row in the ledger, at once."""
-    pipeline = open_pipeline(home, quiet=True)
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
     with pipeline.writing() as writer:
         roll_back(pipeline.warehouse, writer, prediction, to)
+        pipeline.copy_for_bi()
     err.print(f"{prediction}: run {to} is in force")
 
 
 @app.command()
-def env(home: Home = None) -> None:
+def env(home: Home = None, engine: Engine = None) -> None:
     """Print what dbt and mf need in their environment: eval "$(smartretail env)", then type them.
 
     Contains the database password. dbt then builds into a schema of your own, dev_<user>; only
     `smartretail` and the flows write what BI reads. `mf query` answers from what is published.
     """
-    pipeline = open_pipeline(home, quiet=True)
+    pipeline = open_pipeline(home, quiet=True, engine=engine)
     offer_metrics(pipeline.settings)
     variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
     variables["SMARTRETAIL_DEV_SCHEMA"] = dev_schema()

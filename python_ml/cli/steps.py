@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from python_ml.cli.console import Home, check_kind, err, open_pipeline, out, write_table
+from python_ml.cli.console import Engine, Home, check_kind, err, open_pipeline, out, write_table
 from python_ml.errors import InputError
 from python_ml.ingest.load import LoadReport, check_shop, shop_source
 from python_ml.ingest.read import ReadOptions
@@ -121,6 +121,7 @@ def run(
     ] = False,
     effort: Trials = None,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Load if asked, build, train, score, publish and report.
 
@@ -132,7 +133,7 @@ def run(
 
         smartretail run --as-of 2024-06-01 --horizon-days 90
     """
-    pipeline = open_pipeline(home, effort=effort)
+    pipeline = open_pipeline(home, effort=effort, engine=engine)
     held = shop_source(pipeline.warehouse)
     source = source or (held[0] if held else DEMO)
     if path or schema or source == DEMO or held is None:
@@ -158,6 +159,7 @@ def load(
     decimal: Decimal = None,
     same_shop: SameShop = False,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Load files, or a shop's own tables: validated, whole or not at all, and safe to repeat.
 
@@ -171,7 +173,7 @@ def load(
 
         smartretail load --source own --schema shop
     """
-    pipeline = open_pipeline(home)
+    pipeline = open_pipeline(home, engine=engine)
     held = shop_source(pipeline.warehouse)
     source = source or (held[0] if held else DEMO)
     options = ReadOptions(encoding, date_order, decimal)
@@ -187,9 +189,10 @@ def build(
         bool, typer.Option("--full-refresh", help="Rebuild features and labels with their history.")
     ] = False,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Build staging, the shop model, features and labels with dbt, and test them."""
-    pipeline = open_pipeline(home)
+    pipeline = open_pipeline(home, engine=engine)
     with pipeline.writing():
         pipeline.build(
             pipeline.request(_day(as_of), horizon_days, only or []), full_refresh=full_refresh
@@ -204,9 +207,10 @@ def train(
     retrain: Retrain = False,
     effort: Trials = None,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Choose, measure and refit the models on what was known at the as-of date."""
-    pipeline = open_pipeline(home, effort=effort)
+    pipeline = open_pipeline(home, effort=effort, engine=engine)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
     with pipeline.writing():
         for name in request.horizon_days:
@@ -238,6 +242,7 @@ def score(
     date_order: DateOrder = None,
     decimal: Decimal = None,
     home: Home = None,
+    engine: Engine = None,
 ) -> None:
     """Score the as-of date with the newest model that fits the features. Publishes nothing.
 
@@ -250,7 +255,7 @@ def score(
 
         smartretail score return_risk --lines new_orders.csv --as-of 2024-06-01 --to risks.csv
     """
-    pipeline = open_pipeline(home)
+    pipeline = open_pipeline(home, engine=engine)
     names = [*([prediction] if prediction else []), *(only or [])]
     request = pipeline.request(_day(as_of), horizon_days, names)
     if lines is not None:
@@ -274,9 +279,11 @@ def score(
 
 
 @app.command()
-def publish(as_of: AsOf = None, only: Only = None, home: Home = None) -> None:
+def publish(
+    as_of: AsOf = None, only: Only = None, home: Home = None, engine: Engine = None
+) -> None:
     """Build and test the mart rows of what was scored, then bring it into force."""
-    pipeline = open_pipeline(home)
+    pipeline = open_pipeline(home, engine=engine)
     request = pipeline.request(_day(as_of), None, only or [])
     with pipeline.writing() as writer:
         for outcome in pipeline.publish(writer, pipeline.outcomes_of(request)):
@@ -363,7 +370,10 @@ def _report(pipeline: Pipeline, request: Request, outcomes: list[Outcome]) -> No
     written = pipeline.report()
     if written is not None:
         out.print(f"\nReport: {written}", highlight=False, soft_wrap=True)
-    out.print(f'Look: psql "$(smartretail db url{home})" -c "table {place} limit 5"')
+    if pipeline.warehouse.engine == "postgres":
+        out.print(f'Look: psql "$(smartretail db url{home})" -c "table {place} limit 5"')
+    else:
+        out.print(f'Look: smartretail query "from {place} limit 5"{home}')
     if made:
         out.print(f"      smartretail export {mart} --to predictions.csv{home}")
 

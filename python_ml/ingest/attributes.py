@@ -235,7 +235,7 @@ class _Column:
 
 def _reads(kind: str, notation: str) -> str:
     """The condition under which ``value`` can be read; nothing that it says becomes SQL."""
-    matches = f"value ~ '{_PATTERNS[kind, notation]}'"
+    matches = f"regexp_like(value, '{_PATTERNS[kind, notation]}')"
     if kind == "number":
         return f"({matches})"
     iso = f"regexp_replace(value, '{_DAY_PARTS}', '{_ISO_PARTS[notation]}')"
@@ -283,9 +283,9 @@ def _is_like_ids(column: _Column) -> bool:
     """Whether numbers only name things."""
     if column.attribute.slug.rpartition("_")[2] in _ID_WORDS:
         return True
-    if column.distinct() < FEWEST_VALUES or column.count(r"value ~ '^[+-]?0[0-9]'"):
+    if column.distinct() < FEWEST_VALUES or column.count("regexp_like(value, '^[+-]?0[0-9]')"):
         return True
-    all_digits = not column.count(f"value !~ '^[0-9]{{{LENGTH_OF_IDS},}}$'")
+    all_digits = not column.count(f"not regexp_like(value, '^[0-9]{{{LENGTH_OF_IDS},}}$')")
     return all_digits and column.distinct("length(value)") == 1
 
 

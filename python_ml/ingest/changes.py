@@ -61,7 +61,7 @@ def move_changed(writer: BulkWriter, table: SourceTable, columns: Sequence[str])
         select distinct order_key, line_key
         from arriving
         where not exists (
-            select from current_rows
+            select 1 from current_rows
             where current_rows.line_digest = arriving.line_digest
                 and current_rows.row_digest = arriving.row_digest
         )
@@ -130,8 +130,8 @@ def move_gone(
             order by {keys}, _load_id desc, _row_number desc
         ) as newest
         where not newest.{IS_GONE}
-            and not exists (select from {INTAKE} as held where {same})
-            and not exists (select from {REFUSED_KEYS} as held where {same})
+            and not exists (select 1 from {INTAKE} as held where {same})
+            and not exists (select 1 from {REFUSED_KEYS} as held where {same})
         """  # noqa: S608
     )
     counted = writer.read(
@@ -219,8 +219,8 @@ def _shares(writer: BulkWriter, column: str, arriving: str, others: str) -> bool
         others as (select {column} from {others} and {column} is not null)
         select
             (select count(*) from arriving) >= {FEWEST_IDS} as is_given,
-            exists (select from others) as is_held,
-            exists (select from arriving inner join others using ({column})) as is_shared
+            exists (select 1 from others) as is_held,
+            exists (select 1 from arriving inner join others using ({column})) as is_shared
         """  # noqa: S608 - tables and columns of our own
     ).to_pylist()[0]
     return bool(row["is_shared"]) if row["is_given"] and row["is_held"] else None

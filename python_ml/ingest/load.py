@@ -76,7 +76,6 @@ _BOOKKEEPING = """
 create table if not exists raw.shop (
     source text not null, staging text not null, created_at timestamp not null
 );
-create unique index if not exists shop_is_one on raw.shop ((true));
 create table if not exists raw.loads (
     load_id bigint not null, source text not null, table_name text not null,
     file_number integer not null, file_name text not null, file_digest text not null,
@@ -95,6 +94,9 @@ create table if not exists raw.as_of_requests (
     requested_at timestamp not null, primary key (prediction, as_of_date, horizon_days)
 );
 """
+
+_ONE_SHOP = "create unique index if not exists shop_is_one on raw.shop ((true))"
+"""Where two processes may write at once, the second one cannot add its shop."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def prepare(warehouse: Warehouse) -> None:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOAD_LOCK,))
         create_schema(connection, "raw")
         connection.execute(_BOOKKEEPING)
+        if warehouse.engine == "postgres":
+            connection.execute(_ONE_SHOP)
         connection.execute(ATTRIBUTE_KINDS)
 
 
@@ -214,6 +218,7 @@ def load(
     options = options or ReadOptions()
     files = [] if schema is not None else _files_by_table(tables, paths)
     if schema is not None:
+        _check_engine(warehouse)
         _check_capture(source, tables, schema, warehouse.layout)
     prepare(warehouse)
     with ExitStack() as open_sources, warehouse.bulk() as writer:
@@ -341,7 +346,7 @@ class _Load:
         attributes = self._attributes(table)
         columns = [*(column.name for column in table.columns), *attributes]
         is_first = not self.writer.value(
-            "select exists (select from raw.loads where table_name = $1)", [table.name]
+            "select exists (select 1 from raw.loads where table_name = $1)", [table.name]
         )
         if table.is_flat_file and not self.same_shop:
             self._refuse_other_columns(table, files)
@@ -576,9 +581,7 @@ def _claim_shop(writer: BulkWriter, source: str, staging: str) -> None:
     if held and held[0]["source"] != source:
         raise _other_shop(str(held[0]["source"]), source)
     if not held:
-        writer.execute(
-            "insert into raw.shop values ($1, $2, now() at time zone 'utc')", [source, staging]
-        )
+        writer.execute("insert into raw.shop values ($1, $2, $3)", [source, staging, utc_now()])
 
 
 def _sort_out_known(
@@ -600,6 +603,15 @@ def _sort_out_known(
             known.add((table.name, digest))
             fresh.setdefault(table, {})[digest] = partial(plan_file, path)
     return fresh, tuple(already_loaded)
+
+
+def _check_engine(warehouse: Warehouse) -> None:
+    if warehouse.engine != "postgres":
+        raise InputError(
+            f"--schema: this home has the engine {warehouse.engine}, and a shop's own tables are "
+            "read inside PostgreSQL.",
+            "Load files with --path, or use a home with the engine postgres.",
+        )
 
 
 def _check_capture(source: str, tables: Sequence[SourceTable], schema: str, layout: Layout) -> None:

@@ -53,7 +53,7 @@ def dbt_environment(
     """Everything that ``dbt`` needs in its environment, secrets included."""
     return {
         **warehouse.environment(),
-        "DBT_PROFILES_DIR": str(PROJECT_DIR / "dbt_project" / "profiles"),
+        "DBT_PROFILES_DIR": str(PROJECT_DIR / "dbt_project" / warehouse.profiles),
         "DBT_PROJECT_DIR": str(PROJECT_DIR),
         "SMARTRETAIL_DBT_TARGET": target,
         "SMARTRETAIL_SHOP_SOURCE": staging,

@@ -21,6 +21,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from python_ml.errors import BusyError, InputError, LostLockError
+from python_ml.warehouse.duckdb_file import DuckDBWarehouse, HeldFile
 from python_ml.warehouse.postgres import (
     PUBLISH_LOCK,
     BulkWriter,
@@ -201,6 +202,36 @@ def _add_event(connection: Connection, entry: Entry) -> None:
     )
 
 
+class FileWriter(Writer):
+    """The writer of a database that is one file: it holds a lock file, and connects for a moment.
+
+    The file cannot be written to by another process while a transaction lasts, so events need no
+    lock of their own.
+    """
+
+    def __init__(self, warehouse: DuckDBWarehouse, held: HeldFile) -> None:
+        self._warehouse = warehouse
+        self._held = held
+        self.lost = threading.Event()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction that is kept only by the holder of the lock."""
+        with self._held.one_at_a_time:
+            self._require_lock()
+            with self._warehouse.connect() as connection:
+                yield connection
+
+    def check(self) -> None:
+        """Raise :class:`LostLockError` unless the lock is still held."""
+        self._require_lock()
+
+    def _require_lock(self) -> None:
+        if self.lost.is_set() or not self._held.is_held():
+            self.lost.set()
+            raise _lost_lock()
+
+
 @contextmanager
 def write_lock(warehouse: Warehouse, wait_seconds: float) -> Iterator[Writer]:
     """Hold the shop's lock: one process at a time builds, trains, scores and publishes.
@@ -213,6 +244,10 @@ def write_lock(warehouse: Warehouse, wait_seconds: float) -> Iterator[Writer]:
     BusyError
         When another process holds it for longer than ``wait_seconds``.
     """
+    if isinstance(warehouse, DuckDBWarehouse):
+        with warehouse.hold_lock(wait_seconds) as held:
+            yield FileWriter(warehouse, held)
+        return
     with warehouse.connect(autocommit=True) as connection:
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(connection):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import adbc_driver_manager
@@ -16,7 +16,8 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from python_ml.errors import ConnectionLostError, WarehouseError
+from python_ml.errors import ConnectionLostError, InputError, WarehouseError
+from python_ml.settings import Engine
 from python_ml.warehouse.layout import Layout
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -27,6 +28,21 @@ PUBLISH_LOCK = 7_236_012_026
 _DISK_FULL = "53100"
 _NOT_FOR_US = ("authentication failed", "does not exist", "no pg_hba.conf entry")
 """Reasons why a server refuses a connection that it will refuse again."""
+
+
+_SPELLINGS = {
+    "VARCHAR": "text",
+    "SMALLINT": "smallint",
+    "INTEGER": "integer",
+    "BIGINT": "bigint",
+    "HUGEINT": "numeric",
+    "FLOAT": "real",
+    "DOUBLE": "double precision",
+    "DATE": "date",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP": "timestamp without time zone",
+}
+"""Names of types as DuckDB spells them, and what PostgreSQL calls them."""
 
 
 class BulkWriter:
@@ -76,14 +92,8 @@ class BulkWriter:
             schema, table = self._layout.place(schema, table)
         name = identifier(table) if schema is None else f"{identifier(schema)}.{identifier(table)}"
         target = self.read(f"select * from {name} limit 0").schema  # noqa: S608 - quoted
-        unknown = sorted(set(columns) - set(target.names))
-        missing = sorted(set(target.names) - set(columns))
-        if unknown or missing:
-            raise WarehouseError(
-                f"Rows for {name} do not fit: unknown columns {unknown}, missing {missing}.",
-                "The table was made by another version; run `smartretail doctor`.",
-            )
-        converted = _Converted(batches, target)
+        self.require_columns(name, columns, target.names)
+        converted = Converted(batches, target)
         where: dict[str, Any] = (
             {"temporary": True} if schema is None else {"db_schema_name": schema}
         )
@@ -96,6 +106,17 @@ class BulkWriter:
                 raise converted.failure from None
             raise
         return converted.rows
+
+    @staticmethod
+    def require_columns(name: str, given: Sequence[str], held: Sequence[str]) -> None:
+        """Raise :class:`WarehouseError` unless the columns given are those of the table."""
+        unknown = sorted(set(given) - set(held))
+        missing = sorted(set(held) - set(given))
+        if unknown or missing:
+            raise WarehouseError(
+                f"Rows for {name} do not fit: unknown columns {unknown}, missing {missing}.",
+                "The table was made by another version; run `smartretail doctor`.",
+            )
 
     def columns(self, schema: str, table: str) -> list[str]:
         """Names of a table's columns; none when there is no such table."""
@@ -123,7 +144,7 @@ class BulkWriter:
         return self.read(query, parameters).column(0)[0].as_py()
 
 
-class _Converted:
+class Converted:
     """Batches cast to the types of a table, counted, with what went wrong in them."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch], target: pa.Schema) -> None:
@@ -171,6 +192,9 @@ def create_schema(connection: psycopg.Connection[Any], layer: str) -> None:
     ``if not exists`` would ask for the right to create schemas even where it is there.
     """
     schema, _ = layout_of(connection).place(layer, "")
+    if not isinstance(connection, psycopg.Connection):  # a file knows no rights
+        connection.execute(f"create schema if not exists {identifier(schema)}")
+        return
     found = connection.execute("select to_regnamespace(%s)", (identifier(schema),)).fetchone()
     if found is None or found[0] is None:
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
@@ -220,6 +244,8 @@ class Warehouse:
         Where the project's tables stand in it.
     """
 
+    engine: ClassVar[Engine] = "postgres"
+
     def __init__(self, url: str, layout: Layout | None = None) -> None:
         self._url = url
         self.layout = layout or Layout()
@@ -248,6 +274,11 @@ class Warehouse:
             variables["SMARTRETAIL_PGSSLMODE"] = options["sslmode"][0]
         return variables
 
+    @property
+    def profiles(self) -> str:
+        """Name of the folder that holds dbt's profile for this engine."""
+        return "profiles"
+
     @contextmanager
     def connect(self, autocommit: bool = False) -> Iterator[Connection]:
         """Open a connection for small statements; commits at the end, rolls back on an error.
@@ -274,6 +305,25 @@ class Warehouse:
             if connection.broken or isinstance(error, psycopg.errors.DiskFull):
                 raise self._lost(error) from None
             raise
+
+    def ask(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names and rows of one statement of a user's, which can change nothing.
+
+        Raises
+        ------
+        InputError
+            When the database refuses the statement.
+        """
+        with self.connect() as connection:
+            connection.read_only = True
+            try:
+                # prepared statements are single: nothing can follow that ends the read-only
+                # transaction
+                cursor = connection.execute(query.encode(), prepare=True)
+            except psycopg.Error as error:
+                raise InputError(f"The database refuses that: {str(error).strip()}") from None
+            names = [column.name for column in cursor.description or []]
+            return names, cursor.fetchall() if names else []
 
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read the result of one query as Arrow; parameters are ``$1``, ``$2`` ..."""
@@ -365,7 +415,7 @@ def columns_of(connection: Connection, schema: str, table: str) -> dict[str, str
         "where table_schema = %s and table_name = %s order by ordinal_position",
         layout_of(connection).place(schema, table),
     ).fetchall()
-    return {str(name): str(type_) for name, type_ in rows}
+    return {str(name): _SPELLINGS.get(str(type_), str(type_)) for name, type_ in rows}
 
 
 def identifier(name: str) -> str:

@@ -27,6 +27,25 @@
     )
 {%- endmacro %}
 
+{% macro duckdb__reasons_in_words(reasons) -%}
+    {%- set listed = "from_json(" ~ reasons ~ ", '[{\"words\": \"VARCHAR\", \"logit\": \"DOUBLE\"}]')" -%}
+    nullif(
+        concat_ws(
+            '; ',
+            {%- for words, sign in [('more likely: ', '>'), ('less likely: ', '<')] %}
+            '{{ words }}' || nullif(array_to_string(
+                list_transform(
+                    list_filter({{ listed }}, lambda reason : reason.logit {{ sign }} 0 and reason.words is not null),
+                    lambda reason : reason.words
+                ),
+                ', '
+            ), ''){{ ',' if not loop.last }}
+            {%- endfor %}
+        ),
+        ''
+    )
+{%- endmacro %}
+
 {#- One text of a JSON object, null where it has none of that name. -#}
 {% macro json_text(object, name) -%}
     {{ return(adapter.dispatch('json_text', 'smartretail')(object, name)) }}
@@ -34,4 +53,8 @@
 
 {% macro default__json_text(object, name) -%}
     (cast({{ object }} as jsonb) ->> '{{ name }}')
+{%- endmacro %}
+
+{% macro duckdb__json_text(object, name) -%}
+    (cast({{ object }} as json) ->> '{{ name }}')
 {%- endmacro %}

@@ -47,6 +47,14 @@
     {{ return(found.rows[0][0]) }}
 {%- endmacro %}
 
+{% macro duckdb__stable_view_mark(relation) -%}
+    {%- set found = run_query(
+        "select comment from duckdb_views() where database_name = '" ~ relation.database
+        ~ "' and schema_name = '" ~ relation.schema ~ "' and view_name = '" ~ relation.identifier ~ "'"
+    ) -%}
+    {{ return(found.rows[0][0] if found.rows | length else none) }}
+{%- endmacro %}
+
 {% macro default__stable_view_mark(relation) -%}
     {{ return(none) }}
 {%- endmacro %}

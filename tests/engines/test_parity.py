@@ -1,0 +1,121 @@
+"""PostgreSQL and DuckDB build the same rows from the same shop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from python_ml.ingest.load import load
+from python_ml.ingest.read import ReadOptions
+from python_ml.ingest.sources import ColumnMapping
+from python_ml.pipeline import Pipeline
+from python_ml.predictions import all_predictions
+from python_ml.settings import load_settings
+from tests.engines.conftest import Pair
+from tests.engines.parity import built_models, difference, differences, read_table
+from tests.engines.shops import corrected, random_shop
+from tests.time_rules.builds import SCHEMAS
+from tests.time_rules.shops import AS_OF_DATES
+
+NORTHWIND = load_settings().data_dir / "northwind"
+ATTRIBUTES = ["product:brand", "customer:joined:date"]
+HORIZONS = (30, 90)
+EVERYTHING = ("run", "--select", "+path:models_sql/intermediate", "+tag:feature", "+tag:label")
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not NORTHWIND.is_dir(), reason="SMARTRETAIL_DATA_DIR has no northwind")
+def test_northwind_comes_out_the_same(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair()
+    for pipeline in pair:
+        pipeline.load("northwind", [NORTHWIND])
+        pipeline.ask(pipeline.request())
+        pipeline._dbt(EVERYTHING)
+    assert len(read_table(pair[1], "features", "feat_order_habit")) > 1000
+    assert len(built_models(pair[1])) > 20
+    assert differences(*pair) == []
+
+
+@pytest.fixture(scope="module")
+def pair(make_pair: Callable[..., Pair]) -> Pair:
+    """Two homes for all random shops: dbt parses each of them once."""
+    return make_pair()
+
+
+@given(
+    seeds=st.lists(st.integers(0, 2**32 - 1), min_size=3, max_size=5, unique=True),
+    orders=st.integers(5, 60),
+    named_lines=st.booleans(),
+)
+@settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # a smaller shop costs as much as this one
+    suppress_health_check=list(HealthCheck),
+)
+def test_random_shops_come_out_the_same(
+    pair: Pair,
+    tmp_path_factory: pytest.TempPathFactory,
+    seeds: list[int],
+    orders: int,
+    named_lines: bool,
+) -> None:
+    shops = [
+        random_shop(seed, orders, named_lines=named_lines, prefix=f"{place}:")
+        for place, seed in enumerate(seeds)
+    ]
+    shop = pd.concat(shops, ignore_index=True)
+    files = [shop, corrected(shop, seeds[0])]
+    folder = tmp_path_factory.mktemp("shops")
+    for pipeline in pair:
+        _build(pipeline, files, folder)
+    assert differences(*pair) == []
+    lines = read_table(pair[1], "intermediate", "int_order_lines")
+    assert lines["superseded_on"].notna().any(), "no line was corrected"
+    assert len(read_table(pair[1], "features", "feat_order_habit")) > 0
+
+
+def test_the_comparison_finds_a_cell_that_moved() -> None:
+    rows = pd.DataFrame({"key": ["a", "b"], "count": [1, 2], "money": [0.1, 1e6]})
+    assert difference(rows, rows.iloc[::-1]) is None
+    assert difference(rows, rows.assign(money=[0.1, 1e6 + 1e-4])) is None
+    for moved in ({"money": [0.1, 1e6 + 1]}, {"count": [1, 3]}, {"key": ["a", "c"]}):
+        assert difference(rows, rows.assign(**moved)) is not None
+    assert difference(rows, rows.head(1)) is not None
+
+
+def _build(pipeline: Pipeline, files: list[pd.DataFrame], folder: Path) -> None:
+    """Load the files one after another into an emptied home, and build all features and labels."""
+    with pipeline.warehouse.connect() as connection:
+        for schema in SCHEMAS:
+            connection.execute(f"drop schema if exists {schema} cascade".encode())
+    for number, rows in enumerate(files):
+        path = folder / f"{pipeline.warehouse.engine}_{number}.parquet"
+        rows.to_parquet(path, index=False)
+        load(
+            pipeline.warehouse,
+            "order_lines",
+            [path],
+            ColumnMapping.parse([], ATTRIBUTES),
+            ReadOptions(date_order="dmy"),
+            reject_threshold=1,
+        )
+    with pipeline.warehouse.connect() as connection:
+        # what came late was known when it was loaded, and the two homes were not loaded at once
+        connection.execute("update raw.loads set loaded_at = timestamp '2024-05-15 10:00:00'")
+        for prediction in all_predictions():
+            for day in map(date.fromisoformat, AS_OF_DATES):
+                for horizon_days in HORIZONS:
+                    connection.execute(
+                        "insert into raw.as_of_requests values (%s, %s, %s, %s)",
+                        (prediction, day, horizon_days, "2024-07-01"),
+                    )
+    pipeline._dbt(EVERYTHING)
