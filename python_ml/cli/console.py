@@ -60,10 +60,11 @@ def check_kind(to: Path) -> None:
 def open_pipeline(home: Path | None, quiet: bool = False, effort: str | None = None) -> Pipeline:
     """Read the settings and open the home."""
     settings = load_settings(home=home, effort=effort)
-    return Pipeline(settings, say=None if quiet else _say_with_clock())
+    return Pipeline(settings, say=None if quiet else say_with_clock())
 
 
-def _say_with_clock() -> Callable[[str], None]:
+def say_with_clock() -> Callable[[str], None]:
+    """What says each step on stderr, with the seconds since now."""
     started = time.monotonic()
 
     def say(text: str) -> None:

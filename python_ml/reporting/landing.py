@@ -49,6 +49,14 @@ def land_pair_training(
     _land(warehouse, bundle_id, metrics, importances)
 
 
+def land_experiment(warehouse: Warehouse, metrics: Sequence[Row]) -> None:
+    """Write the figures of an experiment, once for each content."""
+    measured_at = utc_now()
+    if metrics:
+        stamped = [row | {"measured_at": measured_at} for row in metrics]
+        _land(warehouse, metrics[0]["bundle_id"], stamped, [])
+
+
 def _importance_rows(importances: pd.DataFrame, of_bundle: Row) -> list[Row]:
     return [
         {**{str(name): value for name, value in row.items()}, **of_bundle}
@@ -95,7 +103,8 @@ def _land(
         if known.num_rows:
             return
         writer.append("predictions", "metrics", pa.Table.from_pylist(list(metrics)))
-        writer.append("predictions", "importances", pa.Table.from_pylist(list(importances)))
+        if importances:
+            writer.append("predictions", "importances", pa.Table.from_pylist(list(importances)))
 
 
 def _metric_rows(line: Measured) -> Iterator[Row]:
