@@ -94,10 +94,11 @@ def open_pipeline(
         require_postgres(settings, "This command")
     else:
         engine_of(settings)
-    return Pipeline(settings, say=None if quiet else _say_with_clock())
+    return Pipeline(settings, say=None if quiet else say_with_clock())
 
 
-def _say_with_clock() -> Callable[[str], None]:
+def say_with_clock() -> Callable[[str], None]:
+    """What says each step on stderr, with the seconds since now."""
     started = time.monotonic()
 
     def say(text: str) -> None:

@@ -1,1 +1,1 @@
-"""Experiments: what a developer runs to judge a design, and no command of the product needs."""
+"""Experiments: what judges a design, beside the road; nothing that is published needs them."""

@@ -74,6 +74,14 @@ def _curve_rows(measured: Sequence[Measured]) -> Iterator[Row]:
             }
 
 
+def land_experiment(warehouse: Warehouse, metrics: Sequence[Row]) -> None:
+    """Write the figures of an experiment, once for each content."""
+    measured_at = utc_now()
+    if metrics:
+        stamped = [row | {"measured_at": measured_at} for row in metrics]
+        _land(warehouse, metrics[0]["bundle_id"], {"metrics": stamped})
+
+
 def _importance_rows(importances: pd.DataFrame, of_bundle: Row) -> list[Row]:
     return [
         {**{str(name): value for name, value in row.items()}, **of_bundle}

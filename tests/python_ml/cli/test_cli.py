@@ -30,7 +30,7 @@ def smartretail(*arguments: str, **environment: str) -> subprocess.CompletedProc
     "command",
     ["run", "load", "build", "train", "score", "publish", "report", "runs", "rollback", "query",
      "export", "env", "db", "demo-data", "doctor", "features", "forget", "backfill", "backtest",
-     "prune", "monitor", "schedule"],
+     "prune", "monitor", "schedule", "experiment"],
 )  # fmt: skip
 def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(build_app(), [command, "--help"], prog_name="smartretail")
