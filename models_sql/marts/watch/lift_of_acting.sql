@@ -40,7 +40,7 @@ customers as (
         sum(realised_amount) as amount,
         max(case when is_holdout then 1 else 0 end) as is_held_out
     from outcomes
-    group by 1, 2, 3, 4, 5, 6
+    group by run_id, prediction, as_of_date, horizon_days, published_at, customer_id
 
 ),
 
@@ -54,7 +54,7 @@ acted_on as (
     inner join actions
         on
             customers.customer_id = actions.customer_id
-            and (actions.prediction is null or actions.prediction = customers.prediction)
+            and (actions.prediction is null or customers.prediction = actions.prediction)
             and {{ in_label_window(
                 'actions', 'customers.as_of_date', 'customers.horizon_days', happened='acted'
             ) }}
@@ -119,8 +119,7 @@ strata as (
         horizon_days,
         published_at,
         action,
-        stratum
-        {%- for group, flag in [('acted', 1), ('held', 0)] %},
+        {%- for group, flag in [('acted', 1), ('held', 0)] %}
         cast(sum(case when is_acted_on = {{ flag }} then 1 else 0 end) as {{ type_double() }})
             as {{ group }}_count,
         avg(case when is_acted_on = {{ flag }} then came_true end) as {{ group }}_rate,
@@ -128,10 +127,11 @@ strata as (
         coalesce(var_samp(case when is_acted_on = {{ flag }} then came_true end), 0)
             as {{ group }}_rate_variance,
         coalesce(var_samp(case when is_acted_on = {{ flag }} then amount end), 0)
-            as {{ group }}_amount_variance
+            as {{ group }}_amount_variance,
         {%- endfor %}
+        stratum
     from groups
-    group by 1, 2, 3, 4, 5, 6, 7
+    group by run_id, prediction, as_of_date, horizon_days, published_at, action, stratum
 
 ),
 
@@ -139,14 +139,14 @@ compared_strata as (
 
     select
         *,
-        acted_count / sum(acted_count) over in_run as weight
         {%- for group in ['acted', 'held'] %}
-        {%- for figure in ['rate', 'amount'] %},
+        {%- for figure in ['rate', 'amount'] %}
         -- small strata lend their spread to one another
         sum(({{ group }}_count - 1) * {{ group }}_{{ figure }}_variance) over in_run
-        / nullif(sum({{ group }}_count - 1) over in_run, 0) as {{ group }}_{{ figure }}_spread
+        / nullif(sum({{ group }}_count - 1) over in_run, 0) as {{ group }}_{{ figure }}_spread,
         {%- endfor %}
         {%- endfor %}
+        acted_count / sum(acted_count) over in_run as weight
     from strata
     where acted_count > 0 and held_count > 0
     window in_run as (partition by run_id, action)
@@ -174,7 +174,7 @@ compared as (
             )
         ) as amount_error
     from compared_strata
-    group by 1, 2
+    group by run_id, action
 
 ),
 
@@ -190,7 +190,7 @@ counted as (
         sum(acted_count) as acted_count,
         sum(held_count) as held_count
     from strata
-    group by 1, 2, 3, 4, 5, 6
+    group by run_id, prediction, as_of_date, horizon_days, published_at, action
 
 ),
 
@@ -206,7 +206,7 @@ spoiled as (
             acted_on.run_id = customers.run_id
             and acted_on.customer_id = customers.customer_id
     where customers.is_held_out = 1
-    group by 1, 2
+    group by acted_on.run_id, acted_on.action
 
 ),
 
@@ -227,7 +227,7 @@ final as (
             'lift_of_rate', '(compared.acted_rate - compared.held_rate)', 'compared.rate_error',
             'least(compared.acted_count, compared.held_count) >= 10',
         ) }},
-        compared.acted_amount as acted_amount,
+        compared.acted_amount,
         compared.held_amount as held_out_amount,
         {{ with_interval(
             'lift_of_amount', '(compared.acted_amount - compared.held_amount)',

@@ -14,7 +14,7 @@
 {%- set fewest_customers = 10 %}
 {#- For linting, one step stands for all. -#}
 {%- set newton_steps = 12 if execute else 1 %}
-{%- set fit = logistic('(before.shift + before.slope * judged_rows.logit)') %}
+{%- set fit = logistic('(earlier.shift + earlier.slope * judged_rows.logit)') %}
 
 with outcomes as (
 
@@ -168,7 +168,7 @@ coefficients_0 as (
         cast(null as {{ type_double() }}) as weighted_logit,
         cast(null as {{ type_double() }}) as weighted_square
     from judged_rows
-    group by cell_id
+    group by 1
     having sum(label) > 0 and sum(1 - label) > 0 and max(logit) - min(logit) > 1e-9
 
 ),
@@ -178,8 +178,8 @@ gradient_{{ step }} as (
 
     select
         judged_rows.cell_id,
-        max(before.shift) as shift,
-        max(before.slope) as slope,
+        max(earlier.shift) as shift,
+        max(earlier.slope) as slope,
         sum(judged_rows.label - {{ fit }}) as pull,
         sum((judged_rows.label - {{ fit }}) * judged_rows.logit) as pull_of_logit,
         sum({{ fit }} * (1 - {{ fit }})) as weight,
@@ -187,8 +187,8 @@ gradient_{{ step }} as (
         sum({{ fit }} * (1 - {{ fit }}) * judged_rows.logit * judged_rows.logit)
             as weighted_square
     from judged_rows
-    inner join coefficients_{{ step - 1 }} as before on judged_rows.cell_id = before.cell_id
-    where abs(before.slope) < 1000 and (before.moved is null or abs(before.moved) >= 1e-10)
+    inner join coefficients_{{ step - 1 }} as earlier on judged_rows.cell_id = earlier.cell_id
+    where abs(earlier.slope) < 1000 and (earlier.moved is null or abs(earlier.moved) >= 1e-10)
     group by 1
 
 ),
@@ -217,7 +217,7 @@ steps as (
 
     {% for step in range(1, newton_steps + 1) -%}
     select
-        {{ step }} as step,
+        {{ step }} as step_number,
         coefficients_{{ step }}.*
     from coefficients_{{ step }}
     {{ 'union all' if not loop.last }}
@@ -229,7 +229,7 @@ slopes as (
     select * from (
         select
             *,
-            row_number() over (partition by cell_id order by step desc) as place
+            row_number() over (partition by cell_id order by step_number desc) as place
         from steps
     ) as newest_first
     where place = 1 and abs(moved) < 1e-9
@@ -342,8 +342,9 @@ standard_errors as (
         sqrt(
             sum({{ figure }}_moved * {{ figure }}_moved)
             * {{ ratio('count(*)', 'count(*) - 1') }}
-        ) as {{ figure }}_error{{ ',' if not loop.last }}
+        ) as {{ figure }}_error,
         {%- endfor %}
+        count(*) as cluster_count
     from influences
     group by 1
 
@@ -395,11 +396,13 @@ final as (
         cast(measured.yes_count as integer) as realised_count,
         measured.expected_yes as expected_count,
         measured.realised_rate,
-        case when measured.has_enough then
-            {{ wilson_bound('measured.realised_rate', 'measured.effective_rows', '-') }}
+        case
+            when measured.has_enough
+                then {{ wilson_bound('measured.realised_rate', 'measured.effective_rows', '-') }}
         end as realised_rate_low,
-        case when measured.has_enough then
-            {{ wilson_bound('measured.realised_rate', 'measured.effective_rows', '+') }}
+        case
+            when measured.has_enough
+                then {{ wilson_bound('measured.realised_rate', 'measured.effective_rows', '+') }}
         end as realised_rate_high,
         measured.expected_yes / measured.row_count as expected_rate,
         {{ with_interval('auc', 'measured.auc', 'measured.auc_error', 'measured.has_both', 0, 1) }},

@@ -2,12 +2,14 @@
 with outcomes as (
 
     select
-        run_id,
-        score_kind,
+        settled.run_id,
+        settled.score_kind,
         count(*) as row_count,
-        sum(label) as realised_count
-    from {{ ref('prediction_outcomes_rows') }}
-    where settled_at = (select max(settled_at) from {{ ref('prediction_outcomes_rows') }})
+        sum(settled.label) as realised_count
+    from {{ ref('prediction_outcomes_rows') }} as settled
+    where
+        settled.settled_at
+        = (select max(newest.settled_at) from {{ ref('prediction_outcomes_rows') }} as newest)
     group by 1, 2
 
 ),

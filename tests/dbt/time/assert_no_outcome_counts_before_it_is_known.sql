@@ -1,8 +1,10 @@
 -- A score would be judged by a window that is still open: no where a yes may come.
 with outcomes as (
 
-    select * from {{ ref('prediction_outcomes_rows') }}
-    where settled_at = (select max(settled_at) from {{ ref('prediction_outcomes_rows') }})
+    select settled.* from {{ ref('prediction_outcomes_rows') }} as settled
+    where
+        settled.settled_at
+        = (select max(newest.settled_at) from {{ ref('prediction_outcomes_rows') }} as newest)
 
 ),
 
