@@ -56,10 +56,18 @@ class BuildError(SmartRetailError):
     """A dbt model or test failed; what was published before stays in force."""
 
     exit_code = 5
+    failed: tuple[str, ...] = ()
+    """Unique ids of the nodes that failed, where dbt named them."""
 
 
 class InterruptedBuildError(BuildError):
     """A dbt run that the database cut short, at no fault of a model: doing it again may help."""
+
+
+class UnsettledError(SmartRetailError):
+    """What came of earlier predictions could not be built; new ones are published all the same."""
+
+    exit_code = 5
 
 
 class StaleModelError(SmartRetailError):

@@ -20,7 +20,15 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from python_ml.errors import BundleError, InputError, NoModelError, StaleModelError
+from python_ml.errors import (
+    BuildError,
+    BundleError,
+    InputError,
+    InterruptedBuildError,
+    NoModelError,
+    StaleModelError,
+    UnsettledError,
+)
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.ingest.load import LoadReport, captured_schema, check_shop, load, shop_source
 from python_ml.ingest.load import Progress as LoadProgress
@@ -33,6 +41,8 @@ from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
 from python_ml.scoring.pairs import score_pairs
 from python_ml.scoring.score import assumptions_hash, land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
+from python_ml.settling import TAG as OUTCOMES_TAG
+from python_ml.settling import only_outcomes_failed, outcomes_are_due
 from python_ml.training.bundle import Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
@@ -701,6 +711,8 @@ class Pipeline:
         ------
         BuildError
             When a model or test fails; nothing is published then, and the ledger says so.
+        UnsettledError
+            When nothing failed but outcomes of earlier runs; the runs are published.
         """
         for outcome in outcomes:
             if outcome.skipped:
@@ -716,18 +728,24 @@ class Pipeline:
         runs = [(o.run_id, o.prediction) for o in waiting]
         if not runs:
             self._say("Nothing new to publish")
+            self.settle(writer)
             self.copy_for_bi()
             return []
         writer.record(runs, "checking")
+        unsettled: BuildError | None = None
         try:
             self._dbt([*BUILD, "--select", "source:predictions+", "resource_type:seed"])
         except Exception as error:
-            writer.record(runs, "refused", " ".join(str(error).split())[:500])
-            raise
+            if not isinstance(error, BuildError) or not self._is_of_outcomes(error):
+                writer.record(runs, "refused", " ".join(str(error).split())[:500])
+                raise
+            unsettled = error
         writer.record(runs, "checked")
         published = [Entry(run_id, name, "published") for run_id, name in runs]
         writer.record_together(published + (self._kept(waiting, current) if as_history else []))
         self.copy_for_bi()
+        if unsettled is not None:
+            raise self._unsettled(writer, unsettled)
         return waiting
 
     def copy_for_bi(self) -> None:
@@ -735,6 +753,37 @@ class Pipeline:
         folder = self.settings.home / "bi"
         if isinstance(self.warehouse, DuckDBWarehouse) and refresh_copy(self.warehouse, folder):
             self._say(f"Copied the marts for BI to {folder}")
+
+    def settle(self, writer: Writer) -> None:
+        """Join scores of earlier runs to what came of them, where their labels are there by now.
+
+        Raises
+        ------
+        UnsettledError
+            When a model or test fails.
+        """
+        if not outcomes_are_due(self.warehouse):
+            return
+        self._say("Settling runs whose truth is known")
+        try:
+            self._dbt([*BUILD, "--select", f"tag:{OUTCOMES_TAG}"])
+        except BuildError as error:
+            raise self._unsettled(writer, error) from error
+
+    def _is_of_outcomes(self, error: BuildError) -> bool:
+        return not isinstance(error, InterruptedBuildError) and only_outcomes_failed(
+            self.settings.dbt_target_dir / "manifest.json", error.failed
+        )
+
+    def _unsettled(self, writer: Writer, error: BuildError) -> UnsettledError:
+        """Write into the ledger that outcomes failed, and say what that leaves as it is."""
+        writer.record([(None, OUTCOMES_TAG)], "unsettled", " ".join(error.message.split())[:500])
+        return UnsettledError(
+            "Predictions are published, but what came of earlier ones could not be built: "
+            f"{error.message}",
+            "Nothing of the predictions is lost. Mend the model or test that is named; the next "
+            "run, or `smartretail publish`, settles what was left.",
+        )
 
     def _kept(self, waiting: Sequence[Outcome], current: dict[str, str]) -> list[Entry]:
         """The events that leave in force what speaks of a later date than the waiting runs."""
@@ -775,8 +824,11 @@ class Pipeline:
         ------
         NoModelError
             When no prediction has a model, and none may be trained.
+        UnsettledError
+            When outcomes of earlier runs failed; every date was published before it is raised.
         """
         done = []
+        unsettled: UnsettledError | None = None
         with self.writing() as writer:
             published = published_dates(self.warehouse)
             self.build(replace(request, as_of=max(days)), earlier=sorted(days)[:-1])
@@ -792,8 +844,13 @@ class Pipeline:
                     for name in names
                 ]
                 _refuse_without_model(outcomes, training)
-                self.publish(writer, outcomes, as_history=as_history)
+                try:
+                    self.publish(writer, outcomes, as_history=as_history)
+                except UnsettledError as error:
+                    unsettled = error  # no reason to leave out the dates that follow
                 done.append(outcomes)
+        if unsettled is not None:
+            raise unsettled
         return done
 
     def missed(self, request: Request, *, every_days: int = 1, most: int = 31) -> list[date]:

@@ -66,5 +66,20 @@
             {%- endset -%}
             {%- do run_query(definition) -%}
         {%- endfor -%}
+        {%- do create_actions_table() -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Actions that the shop took, empty where it told of none (python_ml/ingest/actions.py fills it). -#}
+{% macro create_actions_table() -%}
+    {%- set actions = placed('raw', 'actions') -%}
+    {%- if adapter.check_schema_exists(target.database, actions.schema)
+        and not env_var('SMARTRETAIL_SCRATCH_SCHEMA', '') -%}
+        {%- do run_query(
+            'create table if not exists ' ~ actions ~ ' (customer_id ' ~ dbt.type_string()
+            ~ ', action ' ~ dbt.type_string() ~ ', prediction ' ~ dbt.type_string()
+            ~ ', acted_at ' ~ dbt.type_timestamp() ~ ', known_at ' ~ dbt.type_timestamp()
+            ~ ', loaded_at ' ~ dbt.type_timestamp() ~ ', file_name ' ~ dbt.type_string() ~ ')'
+        ) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -25,9 +25,9 @@ def build_app() -> typer.Typer:
     app.add_typer(db.app, name="db")
     if sys.argv[1:2] != ["db"]:
         # the database commands are there at once; the others bring the libraries they need
-        steps, look, care, serve, nights, experiment = (
+        steps, look, care, serve, nights, experiment, actions = (
             importlib.import_module(f"python_ml.cli.{name}")
-            for name in ("steps", "look", "care", "serve", "nights", "experiment")
+            for name in ("steps", "look", "care", "serve", "nights", "experiment", "actions")
         )
         app.add_typer(steps.app)
         app.add_typer(look.app)
@@ -37,6 +37,7 @@ def build_app() -> typer.Typer:
         app.add_typer(serve.keys_app, name="keys")
         app.add_typer(nights.app)
         app.add_typer(experiment.app)
+        app.add_typer(actions.app)
     return app
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from python_ml.cli.console import Home, err, open_pipeline, out
-from python_ml.cli.steps import Only
+from python_ml.cli.steps import Horizon, Only
 from python_ml.errors import InputError
 from python_ml.monitor import amiss, standings
 from python_ml.notify import notify
@@ -33,6 +33,7 @@ def backfill(
         str, typer.Option(help="month, week or day.", metavar="month|week|day")
     ] = "month",
     only: Only = None,
+    horizon_days: Horizon = None,
     home: Home = None,
 ) -> None:
     """Make the predictions of past as-of dates, oldest first, each from what was known then.
@@ -43,7 +44,7 @@ def backfill(
     """
     pipeline = open_pipeline(home)
     days = as_of_dates(first.date(), last.date(), every)
-    request = pipeline.request(days[-1], only=only or [])
+    request = pipeline.request(days[-1], horizon_days, only or [])
     for day, outcomes in zip(days, pipeline.nights(request, days, as_history=True), strict=True):
         err.print(f"{day}: {_in_words(outcomes)}")
 

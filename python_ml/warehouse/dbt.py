@@ -187,10 +187,12 @@ def run_dbt(
     if failed:
         named = "\n".join(f"  {node.name}: {_one_line(node.message)}" for node in failed[:8])
         was_cut_short = all_transient(node.message for node in failed)
-        raise (InterruptedBuildError if was_cut_short else BuildError)(
+        error = (InterruptedBuildError if was_cut_short else BuildError)(
             f"dbt {arguments[0]}: {len(failed)} of {len(nodes)} nodes failed:\n{named}",
             f"The whole story is in {log_dir / 'dbt.log'}.",
         )
+        error.failed = tuple(node.unique_id for node in failed)
+        raise error
     if process.returncode != 0:
         tail = "\n".join(f"  {line}" for line in last_lines[-12:])
         raise (InterruptedBuildError if all_transient([tail]) else BuildError)(

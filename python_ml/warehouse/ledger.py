@@ -31,8 +31,9 @@ from python_ml.warehouse.postgres import (
 )
 
 Event = Literal[
-    "scored", "checking", "checked", "published", "refused", "skipped", "rolled_back", "pruned"
-]
+    "scored", "checking", "checked", "published", "refused", "skipped", "rolled_back", "pruned",
+    "unsettled",
+]  # fmt: skip
 
 EVENTS_LOCK = 7_236_012_028
 """Key of the lock that is held for the moment in which events are numbered."""

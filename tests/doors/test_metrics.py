@@ -59,13 +59,13 @@ def settled_shop(open_shop: Pipeline) -> Iterator[Pipeline]:
                     (-number, name, published_at),
                 )
     with open_shop.writing():
-        open_shop._dbt(["run", "--select", "order_habit_rows", "order_habit_outcomes_rows"])
+        open_shop._dbt(["run", "--select", "order_habit_rows", "prediction_outcomes_rows"])
     assert in_force(open_shop.warehouse) == before
     yield open_shop
     with open_shop.warehouse.connect() as connection:
         for table in (
             "predictions.runs", "predictions.run_events", "predictions.order_habit",
-            "mart_rows.order_habit_rows", "mart_rows.order_habit_outcomes_rows",
+            "mart_rows.order_habit_rows", "mart_rows.prediction_outcomes_rows",
         ):  # fmt: skip
             connection.execute(f"delete from {table} where run_id like 'm\\_%'".encode())
 
@@ -236,7 +236,7 @@ def test_no_window_counts_before_it_has_closed(settled_shop: Pipeline) -> None:
         settled_shop, "select distinct run_id from marts.order_habit_outcomes order by 1"
     ) == [("m_april",), ("m_may",)]
     [(latest,)] = rows(
-        settled_shop, "select max(label_known_at) from mart_rows.order_habit_outcomes_rows"
+        settled_shop, "select max(label_known_at) from mart_rows.prediction_outcomes_rows"
     )
     [(newest,)] = rows(settled_shop, "select newest_on from intermediate.int_data_window")
     assert str(latest) <= str(newest)

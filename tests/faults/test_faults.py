@@ -271,7 +271,7 @@ def test_pruning_spares_what_is_in_force_and_a_pruned_run_is_refused_by_name(
             "where run_id != %s",
             (current[CUSTOMERS],),
         )
-        for table in ("order_habit_outcomes_rows", "customers_items_rows"):
+        for table in ("prediction_outcomes_rows", "customers_items_rows"):
             connection.execute(
                 f"insert into mart_rows.{table} (run_id, customer_id) values (%s, 'somebody')",
                 (old.run_id,),
@@ -285,7 +285,7 @@ def test_pruning_spares_what_is_in_force_and_a_pruned_run_is_refused_by_name(
         left = connection.execute(
             "select run_id from predictions.order_habit union "
             "select run_id from mart_rows.order_habit_rows union "
-            "select run_id from mart_rows.order_habit_outcomes_rows union "
+            "select run_id from mart_rows.prediction_outcomes_rows union "
             "select run_id from mart_rows.customers_items_rows union "
             "select run_id from predictions.runs where prediction = 'order_habit'"
         ).fetchall()

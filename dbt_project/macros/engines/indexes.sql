@@ -17,3 +17,19 @@
         ~ ' (' ~ columns | join(', ') ~ ')'
     ) }}
 {%- endmacro %}
+
+{#-
+    As a pre-hook of a model that joins what it has just counted: no engine knows how many rows those
+    are, and Postgres would loop over them.
+-#}
+{% macro join_by_hash() -%}
+    {{ return(adapter.dispatch('join_by_hash', 'smartretail')()) }}
+{%- endmacro %}
+
+{% macro default__join_by_hash() -%}
+    {{ return('') }}
+{%- endmacro %}
+
+{% macro postgres__join_by_hash() -%}
+    {{ return('set local enable_nestloop = off') }}
+{%- endmacro %}
