@@ -24,6 +24,8 @@ MOST_LEVELS = 300
 """A category with more levels than this has too many for an unseen one to mean anything."""
 LEVELS_COMPARED = 20
 EDGE_ROWS = 50_000
+SEASON = "season_"
+"""Categories of this theme are months, seasons, weekdays: they turn with the date."""
 Counts = list[list[int]]
 Places = npt.NDArray[np.int64]
 
@@ -130,7 +132,12 @@ def make_reference(
     rows_of = [np.flatnonzero(date_of_row == place) for place in range(len(dates))]
     groups = [len(set(entity[rows])) for rows in rows_of]
     kept = {
-        str(name): _count(features[name], rows_of, name in categorical, name in calendar)
+        str(name): _count(
+            features[name],
+            rows_of,
+            name in categorical,
+            name in calendar or (str(name).startswith(SEASON) and name in categorical),
+        )
         for name in features.columns
     }
     return Reference([str(day) for day in dates], groups, kept)
