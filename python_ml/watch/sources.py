@@ -28,6 +28,8 @@ PRICE_WINDOWS = (1, 7, 28)
 PRICE_DAYS = 180
 CATEGORY_DAYS = 28
 CATEGORY_HISTORY = 6
+STILL_NEW = 1
+"""A category counts as new for so many spans after its first: a month's rows are more than one."""
 VANISHED_SHARE = 0.02
 """A category of this share that is not sold any more is told beside new ones."""
 FEWEST_LINES = 100
@@ -295,14 +297,14 @@ def judge_categories(warehouse: Warehouse, as_of: date, thresholds: Thresholds) 
     for row in table:
         lines.setdefault(int(row["block"]), {})[str(row["category"])] = int(row["lines"])
     now = lines.get(0, {})
-    if len(lines) <= CATEGORY_HISTORY or sum(now.values()) < FEWEST_LINES:
+    if len(lines) <= CATEGORY_HISTORY + STILL_NEW or sum(now.values()) < FEWEST_LINES:
         return []
     share, new = _new_share(lines, 0)
     usual = max(_new_share(lines, block)[0] for block in range(1, CATEGORY_HISTORY + 1))
     if not new:
         return []
-    before = lines.get(1, {})
-    total = sum(before.values())
+    before = lines.get(1 + STILL_NEW, {})
+    total = max(sum(before.values()), 1)
     gone = [
         repr(name)
         for name, count in sorted(before.items(), key=lambda item: -item[1])
@@ -323,6 +325,6 @@ def judge_categories(warehouse: Warehouse, as_of: date, thresholds: Thresholds) 
 def _new_share(lines: dict[int, dict[str, int]], block: int) -> tuple[float, list[str]]:
     """Return the share of a block's lines in categories that no older block has, and which."""
     now = lines.get(block, {})
-    known = {name for other, counts in lines.items() if other > block for name in counts}
+    known = {n for other, counts in lines.items() if other > block + STILL_NEW for n in counts}
     new = sorted((name for name in now if name not in known), key=lambda name: -now[name])
     return (sum(now[name] for name in new) / max(sum(now.values()), 1), new)
