@@ -12,6 +12,9 @@ from python_ml.pipeline import Fold, Outcome
 from python_ml.warehouse.dbt import DbtNode
 from python_ml.warehouse.ledger import RunSummary, runs_in_force
 from python_ml.warehouse.postgres import Warehouse
+from python_ml.watch.backtest import PooledLine
+from python_ml.watch.findings import Verdict
+from python_ml.watch.gates import verdicts_of
 
 Metric = Mapping[str, Any]
 
@@ -39,9 +42,21 @@ def leave_artifacts(
     for run in after.values():
         if run.bundle_id:
             leave_metrics(warehouse, run.prediction, run.bundle_id, f"Run {run.run_id}")
+    leave_gates(warehouse, [o for night in nights for o in night])
     leave_nodes(nodes)
     if report is not None:
         create_link_artifact(report.as_uri(), link_text=report.name, key="report")
+
+
+def leave_gates(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> None:
+    """Leave what the gates found for the runs of these nights."""
+    names = {o.run_id: o.prediction for o in outcomes if o.run_id and o.bundle_id}
+    verdicts = verdicts_of(warehouse, list(names))
+    create_markdown_artifact(
+        describe_gates({names[run_id]: verdict for run_id, verdict in verdicts.items()}),
+        key="gates",
+        description="What moved between training and scoring, and what could not be judged.",
+    )
 
 
 def leave_nodes(nodes: Sequence[DbtNode]) -> None:
@@ -82,6 +97,35 @@ def leave_folds(prediction: str, folds: Sequence[Fold]) -> None:
         for fold in folds
     ]
     create_table_artifact(rows, key=f"backtest-{prediction.replace('_', '-')}")
+
+
+def describe_gates(verdicts: Mapping[str, Verdict]) -> str:
+    """What the gates found, by prediction, as Markdown."""
+    lines = []
+    for name, verdict in sorted(verdicts.items()):
+        lines.append(f"**{name}: {verdict.level}**\n")
+        lines += [f"- {f.level}: {f.text}" for f in verdict.findings]
+        lines += [f"- not judged: {reason}" for reason in verdict.not_judged]
+    return "\n".join(lines) or "Nothing was scored."
+
+
+def leave_pooled(prediction: str, lines: Sequence[PooledLine]) -> None:
+    """Leave a table of a backtest pooled over its folds."""
+    rows = [
+        {
+            "recipe": line.recipe,
+            "log loss": line.measurement.log_loss.value,
+            "AUC": line.measurement.auc.value if line.measurement.auc else None,
+            **{
+                f"chosen gains {metric}": f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+                for metric, gain in line.gains.items()
+                if metric in ("log_loss", "auc")
+            },
+        }
+        for line in lines
+    ]
+    if rows:
+        create_table_artifact(rows, key=f"backtest-pooled-{prediction.replace('_', '-')}")
 
 
 def describe_changes(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.artifacts import leave_folds
+from flows.artifacts import leave_folds, leave_pooled
 from flows.nights import telling
 from flows.observed import again_where_it_helps, open_home
 from python_ml.predictions import all_predictions
@@ -34,6 +34,7 @@ def backtest(
             attempt = partial(pipeline.backtest, pipeline.request(only=[name]), name, folds)
             found = again_where_it_helps(pipeline.settings, f"backtest {name}", attempt)
             leave_folds(name, found)
+            leave_pooled(name, pipeline.pooled(name, found))
             measured[name] = sum(fold.skipped is None for fold in found)
     return measured
 

@@ -13,9 +13,9 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows.observed import open_home
-from python_ml.monitor import amiss, standings
 from python_ml.notify import notify
 from python_ml.warehouse.ledger import utc_now
+from python_ml.watch.standing import look, rows_of, warnings_of
 
 
 @flow(name="monitor")
@@ -26,18 +26,14 @@ def monitor(home: Path | None = None) -> State[Any]:
         home: The shop's home; SMARTRETAIL_HOME by default.
     """
     pipeline = open_home(home)
-    found = standings(pipeline.warehouse)
-    late_after = timedelta(hours=pipeline.settings.late_after_hours)
-    findings = amiss(found, utc_now(), late_after)
-    rows = [
-        {
-            "prediction": standing.prediction,
-            "published (UTC)": str(standing.published_at or ""),
-            "refused since (UTC)": str(standing.refused_at or ""),
-        }
-        for standing in found
-    ]
-    create_table_artifact(rows, key="standing", description="When each prediction was published.")
+    now = utc_now()
+    screen = look(pipeline.warehouse, now, timedelta(hours=pipeline.settings.late_after_hours))
+    findings = screen.findings
+    create_table_artifact(
+        list(rows_of(screen, now)), key="standing", description="What is in force, and its gates."
+    )
+    for warning in warnings_of(screen):
+        get_run_logger().warning(warning)
     for finding in findings:
         get_run_logger().warning(finding.text)
         notify(pipeline.settings, finding.kind, finding.text)

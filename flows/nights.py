@@ -14,6 +14,7 @@ from flows.observed import ObservedPipeline, again_where_it_helps
 from python_ml.errors import (
     BuildError,
     BundleError,
+    GateError,
     InputError,
     InterruptedBuildError,
     SmartRetailError,
@@ -120,7 +121,7 @@ def telling(settings: Settings) -> Iterator[None]:
     try:
         yield
     except SmartRetailError as error:
-        stays = isinstance(error, (BuildError, StaleModelError, BundleError, InputError))
+        stays = isinstance(error, (BuildError, StaleModelError, BundleError, InputError, GateError))
         kind: Kind = "failed"
         if stays and not isinstance(error, InterruptedBuildError):
             kind = "refused"

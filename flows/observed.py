@@ -69,12 +69,19 @@ class ObservedPipeline(Pipeline):
         )
 
     def publish(
-        self, writer: Writer, outcomes: Sequence[Outcome], *, as_history: bool = False
+        self,
+        writer: Writer,
+        outcomes: Sequence[Outcome],
+        *,
+        as_history: bool = False,
+        anyway: bool = False,
     ) -> list[Outcome]:
         """Build and test the mart rows, then bring the runs into force."""
         return step(
             "publish",
-            lambda: super(ObservedPipeline, self).publish(writer, outcomes, as_history=as_history),
+            lambda: super(ObservedPipeline, self).publish(
+                writer, outcomes, as_history=as_history, anyway=anyway
+            ),
         )
 
     def _beside_dbt(self) -> dict[str, str]:

@@ -92,5 +92,11 @@ class BusyError(SmartRetailError):
     exit_code = 8
 
 
+class GateError(SmartRetailError):
+    """Something moved further than it may; nothing is published, what was before stays."""
+
+    exit_code = 9
+
+
 class LostLockError(BusyError):
     """The publisher's lock was lost half way: the run that held it may change nothing more."""

@@ -6,7 +6,6 @@ be repeated: a step whose work is done already changes nothing.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,13 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pyarrow as pa
 
 from python_ml.errors import (
     BuildError,
     BundleError,
+    GateError,
     InputError,
     InterruptedBuildError,
     NoModelError,
@@ -38,12 +39,13 @@ from python_ml.predictions import all_predictions, get_prediction
 from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
 from python_ml.reporting.landing import land_pair_training, land_training
 from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
+from python_ml.scoring.online import bundle_folder
 from python_ml.scoring.pairs import score_pairs
 from python_ml.scoring.score import assumptions_hash, land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.settling import TAG as OUTCOMES_TAG
 from python_ml.settling import only_outcomes_failed, outcomes_are_due
-from python_ml.training.bundle import Bundle, load_bundle, save_bundle
+from python_ml.training.bundle import REFERENCE, Bundle, load_bundle, save_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle, save_pair_bundle
@@ -51,6 +53,7 @@ from python_ml.training.pairs.snapshot import Catalogues
 from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.pairs.train import train_pairs
 from python_ml.training.spec import Effort, TooSmallError
+from python_ml.training.tried import Tried
 from python_ml.warehouse.bi_copy import refresh_copy
 from python_ml.warehouse.catalogue import (
     FeatureCatalogue,
@@ -74,6 +77,19 @@ from python_ml.warehouse.ledger import (
     write_lock,
 )
 from python_ml.warehouse.postgres import Warehouse
+from python_ml.watch.backtest import FoldTried, PooledLine, land_pooled, pool
+from python_ml.watch.challenge import challenge, challenge_of_pairs
+from python_ml.watch.champion import champion_of, recipe_beside
+from python_ml.watch.gates import (
+    Gates,
+    pair_reference,
+    refusal,
+    row_reference,
+    run_detail,
+    verdicts_of,
+)
+from python_ml.watch.shadows import compare_shadows
+from python_ml.watch.thresholds import read_thresholds
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +197,11 @@ class Pipeline:
                 yield writer
             finally:
                 self._writer = None
+
+    @cached_property
+    def gates(self) -> Gates:
+        """What scores are held against before they are published."""
+        return Gates(self.warehouse, read_thresholds(self.settings.gates_file))
 
     def _check_lock(self) -> None:
         if self._writer is not None:
@@ -414,6 +435,8 @@ class Pipeline:
             self.warehouse, prediction, catalogue, request.as_of, horizon_days
         )
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
+        held = self._champion(request, name)
+        champion = None if held is None else champion_of(held, feature_hash(self.warehouse, name))
         result = train(
             spec,
             frame,
@@ -423,8 +446,26 @@ class Pipeline:
             newest=newest if len(newest) else None,
             effort=self.effort(),
             on_step=self._say,
+            beside=recipe_beside(held, champion),
+            tried_on=None if champion is None else champion.tried_on,
         )
-        bundle_id = save_bundle(result, draft, feature_hash=feature_hash(self.warehouse, name))
+        came_of_it = None
+        if champion is not None:
+            came_of_it = challenge(
+                champion,
+                result.chosen,
+                result.tried,
+                margin=self.gates.thresholds.challenger_margin,
+                seed=self.settings.seed,
+            )
+            self._say(came_of_it.text)
+        bundle_id = save_bundle(
+            result,
+            draft,
+            feature_hash=feature_hash(self.warehouse, name),
+            beside={REFERENCE: row_reference(prediction, frame)},
+            challenge=None if came_of_it is None else came_of_it.to_dict(),
+        )
         land_training(self.warehouse, name, bundle_id, result)
 
     def _train_pairs(self, request: Request, prediction: PairPrediction, draft: Path) -> None:
@@ -442,6 +483,16 @@ class Pipeline:
             threads=self.settings.threads,
             say=self._say,
         )
+        held = self._champion(request, name)
+        came_of_it = None
+        if held is not None:
+            came_of_it = challenge_of_pairs(
+                champion_of(held, feature_hash(self.warehouse, name)),
+                {result.level: result.chosen for result in results},
+                {result.level: result.ndcg_gains() for result in results},
+                margin=self.gates.thresholds.challenger_margin,
+            )
+            self._say(came_of_it.text)
         bundle_id = save_pair_bundle(
             results,
             draft,
@@ -452,8 +503,44 @@ class Pipeline:
             feature_hash=feature_hash(self.warehouse, name),
             candidates=spec.candidates,
             most_items=spec.most_items,
+            beside={
+                REFERENCE: pair_reference(
+                    self.warehouse, prediction, self._catalogues(name), request.as_of, horizon_days
+                )
+            },
+            challenge=None if came_of_it is None else came_of_it.to_dict(),
         )
         land_pair_training(self.warehouse, name, bundle_id, results)
+
+    def _champion(self, request: Request, name: str) -> AnyBundle | None:
+        """Load the model of the run in force; None for a first run, another horizon or the past."""
+        held = find_run(self.warehouse, in_force(self.warehouse).get(name, ""))
+        if held is None or held.bundle_id is None:
+            return None
+        if held.horizon_days != request.horizon_days[name] or held.as_of_date > request.as_of:
+            return None
+        try:
+            return self._bundle(name, held.bundle_id)
+        except BundleError as reason:
+            self._say(f"{name}: no champion to compare with: {reason.message}")
+            return None
+
+    def _bundle(self, name: str, bundle_id: str) -> AnyBundle:
+        folder = bundle_folder(self.settings.bundles_dir / name, bundle_id)
+        return _load(get_prediction(name), folder)
+
+    def may_score(self, bundle: AnyBundle) -> bool:
+        """Whether a model may be published: it lost no challenge, or somebody published it."""
+        if bundle.challenge.get("promoted", True):
+            return True
+        with self.warehouse.connect() as connection:
+            row = connection.execute(
+                "select 1 from predictions.runs as runs "
+                "inner join predictions.run_events as events on events.run_id = runs.run_id "
+                "where runs.bundle_id = %s and events.event = 'published' limit 1",
+                (bundle.bundle_id,),
+            ).fetchone()
+        return row is not None
 
     def _pair_spec(self, prediction: PairPrediction) -> PairSpec:
         return replace(prediction.efforts[self.effort()], candidates=self.settings.candidates)
@@ -512,7 +599,7 @@ class Pipeline:
         current = feature_hash(self.warehouse, name)
         for folder in newest_first:
             bundle = _load(get_prediction(name), folder)
-            if bundle.feature_hash == current:
+            if bundle.feature_hash == current and self.may_score(bundle):
                 return bundle
         raise StaleModelError(
             f"The features of {name} have changed since its model was trained; "
@@ -539,13 +626,32 @@ class Pipeline:
         horizon_days = request.horizon_days[name]
         mark, assumptions = self._input_mark(), assumptions_hash(self.project_dir)
         identity = run_id(
-            name, request.as_of, horizon_days, bundle.bundle_id, current, mark, assumptions
+            name,
+            request.as_of,
+            horizon_days,
+            bundle.bundle_id,
+            current,
+            mark,
+            assumptions,
+            self.gates.thresholds.digest,
         )
         known_rows = run_rows(self.warehouse, identity)
         if known_rows is not None:
             return _scored(name, identity, known_rows, bundle)
         self._say(f"Scoring {name} as of {request.as_of}")
-        scores = self._scores(request, name, bundle)
+        seen: list[pd.DataFrame] = []
+        scores = self._scores(request, name, bundle, look=seen.append)
+        prediction = get_prediction(name)
+        of_pairs = isinstance(prediction, PairPrediction)
+        verdict = self.gates.judge(
+            prediction,
+            self._catalogues(name) if of_pairs else self._catalogue(name),
+            bundle,
+            as_of=request.as_of,
+            input_mark=mark,
+            scores=scores,
+            features=seen[0] if seen else None,
+        )
         run = Run(
             identity,
             name,
@@ -556,7 +662,7 @@ class Pipeline:
             current,
             self.newest_input(),
             scores.num_rows,
-            _detail(bundle),
+            run_detail(bundle.calibration_note, verdict),
         )
         self._check_lock()
         land(self.warehouse, run, scores)
@@ -592,7 +698,14 @@ class Pipeline:
             on_line=self._show,
         )
 
-    def _scores(self, request: Request, name: str, bundle: AnyBundle) -> pa.Table:
+    def _scores(
+        self,
+        request: Request,
+        name: str,
+        bundle: AnyBundle,
+        *,
+        look: Callable[[pd.DataFrame], None],
+    ) -> pa.Table:
         prediction = get_prediction(name)
         label_known_at = self._label_known_at(name, request.as_of, request.horizon_days[name])
         if isinstance(prediction, PairPrediction) and isinstance(bundle, PairBundle):
@@ -613,6 +726,7 @@ class Pipeline:
             bundle,
             request.as_of,
             label_known_at=label_known_at,
+            look=look,
         )
 
     def summarise_customers(self, request: Request) -> Outcome:
@@ -673,7 +787,34 @@ class Pipeline:
         except (TooSmallError, NoModelError) as reason:
             self._say(reason.message)
             return Outcome(name, skipped=reason.message)
-        return self.score(request, name, bundle)
+        if self.may_score(bundle):
+            return self.score(request, name, bundle)
+        return self._score_beside(request, name, bundle)
+
+    def _score_beside(self, request: Request, name: str, challenger: AnyBundle) -> Outcome:
+        """Keep the scores of a challenger that stays out, and score with the champion.
+
+        The ledger says why the challenger's run is not published; its scores wait for the truth.
+
+        Raises
+        ------
+        GateError
+            When the champion knew other features: then the last published run stays in force.
+        """
+        why = str(challenger.challenge["text"])
+        shadow = self.score(request, name, challenger)
+        if self._writer is not None:
+            self._writer.record([(shadow.run_id, name)], "refused", why)
+        champion = self._bundle(name, str(challenger.challenge["champion"]))
+        if champion.feature_hash != feature_hash(self.warehouse, name):
+            raise GateError(
+                f"{name}: {why}. The features have changed since the champion was trained, so that "
+                "it cannot score either; the last published run stays in force.",
+                "Undo the change of the features, or, if the new model is wanted, type "
+                f"`smartretail publish --run {shadow.run_id} --as-of {request.as_of}`.",
+            )
+        self._say(f"{name}: {why}; the champion scores")
+        return self.score(request, name, champion)
 
     def _bundle_for(
         self, request: Request, name: str, retrain: bool, training: Training
@@ -691,16 +832,25 @@ class Pipeline:
     # -- publish -----------------------------------------------------------------------------
 
     def publish(
-        self, writer: Writer, outcomes: Sequence[Outcome], *, as_history: bool = False
+        self,
+        writer: Writer,
+        outcomes: Sequence[Outcome],
+        *,
+        as_history: bool = False,
+        anyway: bool = False,
     ) -> list[Outcome]:
         """Build and test the mart rows, then bring all scored runs into force together.
 
-        What was skipped goes into the ledger with its reason.
+        What was skipped goes into the ledger with its reason. What moved beyond a gate's warning is
+        published with it.
 
         Parameters
         ----------
         as_history
-            Leave in force what speaks of a later date: the runs are published beside it.
+            Leave in force what speaks of a later date: the runs are published beside it, whatever
+            the gates say of them: history cannot be loaded anew.
+        anyway
+            Publish what the gates refuse; the ledger keeps what they said.
 
         Returns
         -------
@@ -711,6 +861,8 @@ class Pipeline:
         ------
         BuildError
             When a model or test fails; nothing is published then, and the ledger says so.
+        GateError
+            When something moved further than it may; the same holds then.
         UnsettledError
             When nothing failed but outcomes of earlier runs; the runs are published.
         """
@@ -725,12 +877,13 @@ class Pipeline:
             and current.get(outcome.prediction) != outcome.run_id
             and not (as_history and is_published(self.warehouse, outcome.run_id))
         ]
-        runs = [(o.run_id, o.prediction) for o in waiting]
+        runs = [(str(o.run_id), o.prediction) for o in waiting]
         if not runs:
             self._say("Nothing new to publish")
             self.settle(writer)
             self.copy_for_bi()
             return []
+        told = self._pass_gates(writer, runs, anyway=anyway or as_history)
         writer.record(runs, "checking")
         unsettled: BuildError | None = None
         try:
@@ -741,7 +894,11 @@ class Pipeline:
                 raise
             unsettled = error
         writer.record(runs, "checked")
-        published = [Entry(run_id, name, "published") for run_id, name in runs]
+        published = [
+            Entry(run_id, name, "published", "; ".join(filter(None, (told.get(name), news))))
+            for run_id, name in runs
+            for news in (self._news_of_model(name, run_id, current.get(name, "")),)
+        ]
         writer.record_together(published + (self._kept(waiting, current) if as_history else []))
         self.copy_for_bi()
         if unsettled is not None:
@@ -785,6 +942,50 @@ class Pipeline:
             "run, or `smartretail publish`, settles what was left.",
         )
 
+    def _news_of_model(self, name: str, run_id: str, held_run_id: str) -> str:
+        """What the ledger says of a model that takes the place of another one."""
+        new, held = (find_run(self.warehouse, which) for which in (run_id, held_run_id))
+        if new is None or new.bundle_id is None or held is None:
+            return ""
+        if new.bundle_id == held.bundle_id:
+            return ""
+        try:
+            came_of_it = self._bundle(name, new.bundle_id).challenge
+        except BundleError:
+            return ""
+        return str(came_of_it.get("text", ""))
+
+    def _pass_gates(
+        self, writer: Writer, runs: Sequence[tuple[str, str]], *, anyway: bool
+    ) -> dict[str, str]:
+        """Say what moved; return what the ledger keeps of it, by prediction.
+
+        Raises
+        ------
+        GateError
+            When a run is refused: then none of them is published, and the ledger says why.
+        """
+        verdicts = verdicts_of(self.warehouse, [run_id for run_id, _ in runs])
+        by_name = {name: verdicts[run_id] for run_id, name in runs if run_id in verdicts}
+        refused = {name: v for name, v in by_name.items() if v.level == "refuse"}
+        for name, verdict in by_name.items():
+            if verdict.level == "warn" or (anyway and name in refused):
+                self._say(f"{name}: warning: {verdict.text()}")
+        if not refused or anyway:
+            return {
+                name: ("published anyway: " if name in refused else "warning: ") + verdict.text()
+                for name, verdict in by_name.items()
+                if verdict.level != "passed"
+            }
+        others = f"not published: {', '.join(sorted(refused))} was refused"
+        writer.record_together(
+            [
+                Entry(run_id, name, "refused", refused[name].text() if name in refused else others)
+                for run_id, name in runs
+            ]
+        )
+        raise refusal(refused)
+
     def _kept(self, waiting: Sequence[Outcome], current: dict[str, str]) -> list[Entry]:
         """The events that leave in force what speaks of a later date than the waiting runs."""
         kept = []
@@ -799,12 +1000,14 @@ class Pipeline:
 
     # -- everything --------------------------------------------------------------------------
 
-    def run(self, request: Request, *, retrain: bool = False) -> list[Outcome]:
+    def run(
+        self, request: Request, *, retrain: bool = False, anyway: bool = False
+    ) -> list[Outcome]:
         """Build, train, score and publish everything that was asked for.
 
         A prediction that cannot be made for this shop is skipped; the others go on.
         """
-        return self.nights(request, [request.as_of], retrain=retrain)[-1]
+        return self.nights(request, [request.as_of], retrain=retrain, anyway=anyway)[-1]
 
     def nights(
         self,
@@ -814,14 +1017,24 @@ class Pipeline:
         retrain: bool = False,
         training: Training = "always",
         as_history: bool = False,
+        anyway: bool = False,
     ) -> list[list[Outcome]]:
         """Do for each of these as-of dates, oldest first, what a night of its own would have done.
 
         All dates are built in one go; each is then scored and published before the next. Dates
         before the last are made for what was not published for them yet, unless they are history.
 
+        A date that the gates refuse stays unpublished; the dates after it are made all the same.
+
+        Parameters
+        ----------
+        anyway
+            Publish what the gates refuse.
+
         Raises
         ------
+        GateError
+            When they refuse the last date.
         NoModelError
             When no prediction has a model, and none may be trained.
         UnsettledError
@@ -837,18 +1050,25 @@ class Pipeline:
                 names = [CUSTOMERS, *request.horizon_days]
                 if day < max(days) and not as_history:
                     names = [name for name in names if published.get(name, day) < day]
-                outcomes = [
-                    self.summarise_customers(night)
-                    if name == CUSTOMERS
-                    else self.predict(night, name, retrain=retrain, training=training)
-                    for name in names
-                ]
-                _refuse_without_model(outcomes, training)
+                outcomes: list[Outcome] = []
                 try:
-                    self.publish(writer, outcomes, as_history=as_history)
+                    for name in names:
+                        outcomes.append(
+                            self.summarise_customers(night)
+                            if name == CUSTOMERS
+                            else self.predict(night, name, retrain=retrain, training=training)
+                        )
+                    _refuse_without_model(outcomes, training)
+                    self.publish(writer, outcomes, as_history=as_history, anyway=anyway)
                 except UnsettledError as error:
                     unsettled = error  # no reason to leave out the dates that follow
+                except GateError as refused:
+                    if day == max(days):
+                        raise
+                    self._say(f"{day}: {refused.message}")
                 done.append(outcomes)
+            for told in compare_shadows(self.warehouse, seed=self.settings.seed):
+                self._say(told)
         if unsettled is not None:
             raise unsettled
         return done
@@ -897,6 +1117,23 @@ class Pipeline:
                     done.append(self._fold(day, bundle))
         return done
 
+    def pooled(self, name: str, folds: Sequence[Fold]) -> list[PooledLine]:
+        """Pool the folds of a backtest, land the figures and return them, the chosen first.
+
+        Nothing for pairs, whose rankings stand in the metrics of each fold, nor where no fold could
+        test the level on a later date.
+        """
+        found: list[FoldTried] = []
+        for fold in folds:
+            bundle = self._bundle(name, fold.bundle_id) if fold.bundle_id else None
+            if isinstance(bundle, Bundle) and bundle.tried is not None:
+                found.append(FoldTried(bundle.recipe, Tried.from_json(bundle.tried)))
+        lines = pool(found, seed=self.settings.seed)
+        newest = [fold for fold in folds if fold.bundle_id]
+        if lines:
+            land_pooled(self.warehouse, name, str(newest[-1].bundle_id), newest[-1].as_of, lines)
+        return lines
+
     def _fold(self, day: date, bundle: AnyBundle) -> Fold:
         with self.warehouse.connect() as connection:
             rows = connection.execute(
@@ -928,8 +1165,24 @@ class Pipeline:
         self._say("Writing the report")
         return write_report(self.warehouse, self.settings.reports_dir)
 
+    def outcome_of_run(self, run_id: str) -> Outcome:
+        """One run, by its id.
+
+        Raises
+        ------
+        InputError
+            When there is none, or its rows were pruned.
+        """
+        found = find_run(self.warehouse, run_id)
+        if found is None:
+            raise InputError(f"There is no run {run_id}.", "List them with `smartretail runs`.")
+        return Outcome(found.prediction, found.run_id, found.row_count)
+
     def outcomes_of(self, request: Request) -> list[Outcome]:
-        """Runs that were scored for this request, for a publish step of its own."""
+        """Runs that were scored for this request, for a publish step of its own.
+
+        Without those of challengers that stayed out: they are published by their id alone.
+        """
         with self.warehouse.connect() as connection:
             rows = connection.execute(
                 "select distinct on (runs.prediction) runs.prediction, runs.run_id, runs.row_count "
@@ -937,6 +1190,10 @@ class Pipeline:
                 "inner join predictions.run_events as events on events.run_id = runs.run_id "
                 "where events.event = 'scored' and runs.as_of_date = %s "
                 "and (runs.prediction = %s or runs.prediction = any(%s)) "
+                "and not exists ("
+                "  select 1 from predictions.run_events as refusals"
+                "  where refusals.run_id = runs.run_id and refusals.event = 'refused'"
+                "  and refusals.detail like 'challenger %%') "
                 "order by runs.prediction, events.event_number desc",
                 (request.as_of, CUSTOMERS, list(request.horizon_days)),
             ).fetchall()
@@ -992,12 +1249,6 @@ def _refuse_without_model(outcomes: Sequence[Outcome], training: Training) -> No
             "Nothing was scored: " + " ".join(str(outcome.skipped) for outcome in predictions),
             "Run `smartretail train`, or the flow train or refresh.",
         )
-
-
-def _detail(bundle: AnyBundle) -> str:
-    """What the marts say of a run beside its rows."""
-    note = bundle.calibration_note
-    return json.dumps({"calibration_note": note} if note else {})
 
 
 def _scored(name: str, identity: str, rows: int, bundle: AnyBundle) -> Outcome:

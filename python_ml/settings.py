@@ -121,6 +121,10 @@ class Settings(BaseSettings):
         default=None,
         description="How many settings training tries; unset, normal, and quick for the demo.",
     )
+    gates_file: Path | None = Field(
+        default=None,
+        description="Thresholds of the gates, instead of python_ml/watch/gates.yml.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("home", "data_dir", mode="after")

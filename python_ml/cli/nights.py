@@ -13,12 +13,13 @@ from rich.table import Table
 from python_ml.cli.console import Home, err, open_pipeline, out
 from python_ml.cli.steps import Horizon, Only
 from python_ml.errors import InputError
-from python_ml.monitor import amiss, standings
 from python_ml.notify import notify
 from python_ml.pipeline import Outcome, as_of_dates
 from python_ml.predictions import get_prediction
+from python_ml.reporting.summary import pooled_table
 from python_ml.warehouse.ledger import prune as prune_runs
 from python_ml.warehouse.ledger import utc_now
+from python_ml.watch.standing import look, rows_of, warnings_of
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -65,18 +66,23 @@ def backtest(
     """Train again at past as-of dates on what was known then, and measure each.
 
     Every recipe is measured on the newest date whose outcome was known by then, beside the
-    baselines. The figures are in predictions.metrics, one bundle for each date.
+    baselines, and then on all of these dates pooled: what would have been published beside each
+    recipe, with paired intervals by customer. The figures are in predictions.metrics.
 
     Example: smartretail backtest order_habit --folds 6
     """
     get_prediction(prediction)
     pipeline = open_pipeline(home)
     table = Table("as of", "tested on", "recipe", "log loss", "AUC")
-    for fold in pipeline.backtest(pipeline.request(only=[prediction]), prediction, folds):
+    found = pipeline.backtest(pipeline.request(only=[prediction]), prediction, folds)
+    for fold in found:
         figures = ["" if value is None else f"{value:.3f}" for value in (fold.log_loss, fold.auc)]
         tested = str(fold.tested_on or fold.skipped or "")
         table.add_row(str(fold.as_of), tested, fold.recipe or "", *figures)
     out.print(table)
+    lines = pipeline.pooled(prediction, found)
+    if lines:
+        out.print(pooled_table(lines))
 
 
 @app.command()
@@ -109,21 +115,27 @@ def monitor(
     ] = False,
     home: Home = None,
 ) -> None:
-    """Say whether scores are late or a run was refused. Exit code 1 when something is amiss.
+    """Show what is in force, how old it is and what the gates said of it.
+
+    Exit code 1 when something is amiss: scores or rows are late, or a run was refused. Warnings of
+    the gates are shown and change nothing.
 
     Example: smartretail monitor || echo "look at the shop"
     """
     pipeline = open_pipeline(home, quiet=True)
-    found = standings(pipeline.warehouse)
-    table = Table("prediction", "last published (UTC)", "refused since (UTC)")
-    for standing in found:
-        times = (standing.published_at, standing.refused_at)
-        table.add_row(
-            standing.prediction,
-            *("" if time is None else f"{time:%Y-%m-%d %H:%M}" for time in times),
-        )
-    out.print(table)
-    findings = amiss(found, utc_now(), timedelta(hours=pipeline.settings.late_after_hours))
+    now = utc_now()
+    screen = look(pipeline.warehouse, now, timedelta(hours=pipeline.settings.late_after_hours))
+    shown = rows_of(screen, now)
+    if shown:
+        table = Table(*shown[0])
+        for row in shown:
+            table.add_row(*row.values())
+        out.print(table)
+    if screen.loads.newest:
+        out.print(f"newest row loaded: {max(screen.loads.newest):%Y-%m-%d %H:%M}")
+    for warning in warnings_of(screen):
+        out.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
+    findings = screen.findings
     for finding in findings:
         out.print(finding.text, soft_wrap=True, highlight=False, markup=False)
         if tell:

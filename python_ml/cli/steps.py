@@ -94,6 +94,12 @@ Trials = Annotated[
         metavar="quick|normal|thorough",
     ),
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway", help="Publish what the gates refuse; the ledger keeps what they said."
+    ),
+]
 Retrain = Annotated[bool, typer.Option("--retrain", help="Train even if nothing has changed.")]
 
 
@@ -119,6 +125,7 @@ def run(
             help="First the days since the newest published date, oldest first: missed nights.",
         ),
     ] = False,
+    anyway: Anyway = False,
     effort: Trials = None,
     home: Home = None,
     engine: Engine = None,
@@ -143,7 +150,7 @@ def run(
         check_shop(pipeline.warehouse, source)
     request = pipeline.request(_day(as_of), horizon_days, only or [])
     days = pipeline.missed(request) if catch_up else [request.as_of]
-    outcomes = pipeline.nights(request, days, retrain=retrain)[-1]
+    outcomes = pipeline.nights(request, days, retrain=retrain, anyway=anyway)[-1]
     _report(pipeline, request, outcomes)
 
 
@@ -280,13 +287,27 @@ def score(
 
 @app.command()
 def publish(
-    as_of: AsOf = None, only: Only = None, home: Home = None, engine: Engine = None
+    as_of: AsOf = None,
+    only: Only = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="Only this run, also where its model lost a challenge."),
+    ] = None,
+    anyway: Anyway = False,
+    home: Home = None,
+    engine: Engine = None,
 ) -> None:
-    """Build and test the mart rows of what was scored, then bring it into force."""
+    """Build and test the mart rows of what was scored, then bring it into force.
+
+    What the gates refuse is not published: exit code 9, and the message says what moved.
+
+    Example: smartretail publish --as-of 2024-06-01 --anyway
+    """
     pipeline = open_pipeline(home, engine=engine)
     request = pipeline.request(_day(as_of), None, only or [])
     with pipeline.writing() as writer:
-        for outcome in pipeline.publish(writer, pipeline.outcomes_of(request)):
+        outcomes = [pipeline.outcome_of_run(run)] if run else pipeline.outcomes_of(request)
+        for outcome in pipeline.publish(writer, outcomes, anyway=anyway):
             err.print(f"{outcome.prediction}: run {outcome.run_id} is in force")
 
 

@@ -11,7 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from python_ml.reporting.measured import Figure, Measures, levels_of, read_measures
+from python_ml.training.metrics import Interval
 from python_ml.warehouse.postgres import Reader, Warehouse, columns_of
+from python_ml.watch.backtest import PooledLine
+from python_ml.watch.gates import verdicts_of
 
 if TYPE_CHECKING:
     from python_ml.pipeline import Outcome
@@ -97,6 +100,32 @@ def _recipes_table(title: str, headings: dict[str, str], measures: Measures) -> 
     return table
 
 
+def pooled_table(lines: Sequence[PooledLine]) -> Table:
+    """A backtest pooled over its folds: each recipe, and what the chosen one gains over it."""
+    table = Table(
+        title=f"{lines[0].folds} folds pooled (95 % intervals by customer)", title_justify="left"
+    )
+    for place, heading in enumerate(
+        ("recipe", "log loss", "AUC", "chosen saves log loss", "chosen gains AUC")
+    ):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+    for line in lines:
+        figures = [_bounded(line.measurement.log_loss), _bounded(line.measurement.auc)]
+        gains = [_signed(line.gains.get(metric)) for metric in _GAINS]
+        is_chosen = not line.gains
+        name = "as chosen by each fold" if is_chosen else line.recipe
+        table.add_row(name, *figures, *gains, style="bold" if is_chosen else None)
+    return table
+
+
+def _bounded(figure: Interval | None) -> str:
+    return "" if figure is None else f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
+
+
+def _signed(gain: Interval | None) -> str:
+    return "" if gain is None else f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+
+
 def gains_table(measures: Measures) -> Table:
     """What the published recipe gains over each baseline, on the same drawn customers.
 
@@ -154,6 +183,16 @@ def _proxy_warning(warehouse: Warehouse, outcome: Outcome) -> list[Text]:
             "outcomes were not recorded. Its AUC says nothing about real returns.",
             style="bold red",
         )
+    ]
+
+
+def _gate_warnings(warehouse: Warehouse, outcome: Outcome) -> list[Text]:
+    """Say what moved beyond a limit between training and scoring."""
+    verdicts = verdicts_of(warehouse, [outcome.run_id or ""])
+    return [
+        Text(f"WARNING: {outcome.prediction}: {verdict.text()}", style="bold red")
+        for verdict in verdicts.values()
+        if verdict.level != "passed"
     ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import yaml
 
@@ -46,6 +48,7 @@ def score(
     as_of: date,
     *,
     label_known_at: date,
+    look: Callable[[pd.DataFrame], None] | None = None,
 ) -> pa.Table:
     """Score everybody known at ``as_of``.
 
@@ -53,6 +56,8 @@ def score(
     ----------
     label_known_at
         When the outcome is known, for rows that do not say it themselves.
+    look
+        Called with the features, for who else wants to see them: they are read once.
 
     Returns
     -------
@@ -60,6 +65,8 @@ def score(
         Entity, probability, reasons, as-of date, horizon, scored at, label known at.
     """
     keys, features = read_features(warehouse, prediction, catalogue, as_of, bundle.horizon_days)
+    if look is not None:
+        look(features)
     probabilities = bundle.predict(features) if len(features) else np.empty(0)
     reasons: list[str] = []
     for start in range(0, len(features), ROWS_PER_BATCH):

@@ -26,6 +26,8 @@ from python_ml.training.recipes.design import as_text
 
 MANIFEST = "bundle.json"
 PUBLISHED = "published.json"
+REFERENCE = "reference.json"
+TRIED = "tried.json"
 LEVEL_FOLDER = "level/"
 FORMAT = 2
 """2: levels learned and pooled, settings of the trees, calibration note."""
@@ -57,12 +59,23 @@ class Bundle:
         Hash of the digests of everything in the bundle: two bundles with one id score alike.
     manifest
         The content of ``bundle.json``: metrics, data window, versions, digests.
+    reference
+        The features at the training dates, for the gates; none in bundles from before them.
+    tried
+        What every recipe said of the test rows, for challengers and backtests.
     """
 
     bundle_id: str
     columns: tuple[FeatureColumn, ...]
     published: Published
     manifest: Mapping[str, Any]
+    reference: bytes | None = None
+    tried: bytes | None = None
+
+    @property
+    def challenge(self) -> Mapping[str, Any]:
+        """What came of the comparison with the model that was in force; empty for nothing."""
+        return self.manifest.get("challenge") or {}
 
     @property
     def feature_hash(self) -> str:
@@ -204,7 +217,14 @@ def describe_columns(
     return tuple(columns)
 
 
-def save_bundle(result: TrainingResult, folder: Path, *, feature_hash: str) -> str:
+def save_bundle(
+    result: TrainingResult,
+    folder: Path,
+    *,
+    feature_hash: str,
+    beside: Mapping[str, bytes] | None = None,
+    challenge: Mapping[str, Any] | None = None,
+) -> str:
     """Write a bundle and return its id.
 
     Parameters
@@ -213,10 +233,16 @@ def save_bundle(result: TrainingResult, folder: Path, *, feature_hash: str) -> s
         Made if it is not there; ``bundle.json`` is written last, so half a bundle never loads.
     feature_hash
         Of the feature model as dbt knows it (design rule 4).
+    beside
+        Further files: what the features looked like, for the gates.
+    challenge
+        What came of the comparison with the model in force.
     """
-    return write_bundle_files(
-        folder, _describe(result, feature_hash), _model_files(result.published)
-    )
+    files = {**_model_files(result.published), **(beside or {})}
+    if result.tried:
+        files[TRIED] = result.tried[-1].to_json()
+    manifest = _describe(result, feature_hash) | {"challenge": challenge}
+    return write_bundle_files(folder, manifest, files)
 
 
 def write_bundle_files(folder: Path, manifest: dict[str, Any], files: Mapping[str, bytes]) -> str:
@@ -320,6 +346,8 @@ def load_bundle(folder: Path) -> Bundle:
             ),
             published=_read_published(files),
             manifest=manifest,
+            reference=files.get(REFERENCE),
+            tried=files.get(TRIED),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(

@@ -17,7 +17,7 @@ from python_ml.training.calibrate import (
     fit_shape,
 )
 from python_ml.training.curves import CurvePoint, curves
-from python_ml.training.frame import FloatArray, TextArray, TrainingFrame
+from python_ml.training.frame import DayArray, FloatArray, TextArray, TrainingFrame, as_day
 from python_ml.training.level import (
     LevelEvidence,
     LevelPolicy,
@@ -40,6 +40,7 @@ from python_ml.training.splits import (
     sample_customers,
     windows_seen,
 )
+from python_ml.training.tried import Tried, row_keys
 from python_ml.training.verdict import BASE_RATE, calibration_note
 
 OnStep = Callable[[str], None]
@@ -137,6 +138,8 @@ class TrainingResult:
         False where the test rows come from the training dates.
     chosen_on
         ``rolling origins`` or ``folds of customers``.
+    tried
+        What every recipe said of the test rows of each origin, oldest first, the test last.
     """
 
     spec: PredictionSpec
@@ -155,6 +158,7 @@ class TrainingResult:
     left_out: Mapping[str, str]
     level_tested: bool
     effort: Effort
+    tried: tuple[Tried, ...] = ()
 
     def tested(self) -> Measured:
         """Return what the chosen recipe, as published, shows on the test date."""
@@ -194,6 +198,21 @@ class _Round:
     customers: int
     windows: float
     value: FloatArray | None = None
+    as_of: DayArray | None = None
+
+    def tried(self, levels: Mapping[str, LevelPolicy]) -> Tried:
+        """Return what every recipe said of the test rows."""
+        assert self.as_of is not None
+        key, group = row_keys(self.entity, self.as_of)
+        return Tried(
+            test_date=str(self.split.test_date),
+            level_tested=self.split.level_tested,
+            key=key,
+            group=group,
+            label=self.label,
+            as_is={name: trial.as_is for name, trial in self.trials.items()},
+            as_published={name: self.published(name, levels[name]) for name in self.trials},
+        )
 
     def published(self, name: str, policy: LevelPolicy) -> FloatArray:
         """Return the calibrated predictions at the level of ``policy``."""
@@ -212,6 +231,8 @@ def train(
     newest: pd.DataFrame | None = None,
     effort: Effort = "quick",
     on_step: OnStep | None = None,
+    beside: Recipe | None = None,
+    tried_on: str | None = None,
 ) -> TrainingResult:
     """Choose among the recipes, measure them and refit the chosen one (design rules 6 to 8, 11).
 
@@ -227,6 +248,11 @@ def train(
         How many settings each recipe tries.
     on_step
         Called with a sentence before each step that takes time.
+    beside
+        A recipe that is measured on the same rows and never chosen: the one in force, where it is
+        no candidate any more.
+    tried_on
+        A further date that the chosen recipe is tested on, where its outcome is known.
 
     Raises
     ------
@@ -240,6 +266,9 @@ def train(
     spec = spec.with_effort(effort)
     split = latest_split(frame, as_of, spec.test_span_days)
     eligible, left_out = _eligible(spec, frame.rows(split.train))
+    candidates = [recipe.name for recipe in eligible]
+    if beside is not None and beside.name not in candidates:
+        eligible = [*eligible, beside]
     runner = _Runner(spec, eligible, seed, threads, say)
     origins = [runner.run(frame, origin) for origin in _origins(spec, frame, split, eligible)]
     test = runner.run(frame, split)
@@ -247,9 +276,15 @@ def train(
     levels = {recipe.name: runner.level(recipe.name, origins, test) for recipe in eligible}
     selection = _selection(origins, test, levels)
     min_gain = spec.min_gain * _uncertainty(float(frame.rows(split.train).label.mean()))
-    chosen = _choose(selection, min_gain, by_time=bool(origins))
+    chosen = _choose(
+        {name: selection[name] for name in candidates}, min_gain, by_time=bool(origins)
+    )
     say("Measuring")
     measured = _measure_all(spec, chosen, origins=origins, test=test, levels=levels, seed=seed)
+
+    tried = [past.tried(levels) for past in (*origins, test)]
+    if tried_on is not None and tried_on not in {past.test_date for past in tried}:
+        tried = [*runner.tried_on(frame, tried_on, chosen, levels[chosen]), *tried]
 
     say(f"Refitting {chosen} on every matured date")
     final = _sampled(spec, after_burn_in(frame, spec.burn_in_days), spec.max_training_rows)
@@ -273,6 +308,7 @@ def train(
         left_out=left_out,
         level_tested=split.level_tested,
         effort=effort,
+        tried=tuple(tried),
     )
 
 
@@ -362,7 +398,22 @@ class _Runner:
             customers=train_rows.customers(),
             windows=windows_seen(train_rows),
             value=None if self.spec.payoff is None else self.spec.payoff.values(test.features),
+            as_of=test.as_of,
         )
+
+    def tried_on(
+        self, frame: TrainingFrame, day: str, chosen: str, level: LevelPolicy
+    ) -> list[Tried]:
+        """Return what one recipe says of a further date, fitted on what was known by then."""
+        first = as_day(day)
+        in_span = (frame.as_of >= first) & (frame.as_of < first + self.spec.test_span_days)
+        split = Split("origin", first, frame.label_known_at <= first, np.asarray(in_span))
+        if not split.test.any() or len(np.unique(frame.label[split.train])) < 2:  # noqa: PLR2004
+            return []
+        names = {chosen, self.spec.level_reference}
+        few = replace(self, eligible=[r for r in self.eligible if r.name in names])
+        past = few.run(frame, split)
+        return [past.tried(dict.fromkeys(past.trials, level))]
 
     def _fit(
         self, recipe: Recipe, frame: TrainingFrame, fitted: Mapping[str, FittedModel]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from python_ml.errors import BundleError
 from python_ml.training.bundle import (
+    REFERENCE,
     FeatureColumn,
     checked_columns,
     describe_columns,
@@ -64,6 +65,12 @@ class PairBundle:
     candidates: int
     most_items: int
     manifest: Mapping[str, Any]
+    reference: bytes | None = None
+
+    @property
+    def challenge(self) -> Mapping[str, Any]:
+        """What came of the comparison with the model that was in force; empty for nothing."""
+        return self.manifest.get("challenge") or {}
 
     @property
     def feature_hash(self) -> str:
@@ -98,9 +105,11 @@ def save_pair_bundle(
     feature_hash: str,
     candidates: int,
     most_items: int,
+    beside: Mapping[str, bytes] | None = None,
+    challenge: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a bundle and return its id; ``bundle.json`` comes last, so half a one never loads."""
-    files: dict[str, bytes] = {}
+    files: dict[str, bytes] = dict(beside or {})
     for result in results:
         own = result.model.to_files()
         files.update({f"{result.level}/{name}": content for name, content in own.items()})
@@ -114,6 +123,7 @@ def save_pair_bundle(
         "candidates": candidates,
         "most_items": most_items,
         "levels": [_describe(result) for result in results],
+        "challenge": challenge,
         "versions": library_versions(),
     }
     return write_bundle_files(folder, manifest, files)
@@ -153,6 +163,7 @@ def load_pair_bundle(folder: Path) -> PairBundle:
             candidates=int(manifest["candidates"]),
             most_items=int(manifest["most_items"]),
             manifest=manifest,
+            reference=files.get(REFERENCE),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(

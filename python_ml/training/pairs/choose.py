@@ -92,6 +92,18 @@ class PairResult:
     level_tested: bool
     left_out: Mapping[str, str]
 
+    def ndcg_gains(self) -> dict[str, Interval]:
+        """Return what the chosen recipe gains in NDCG over each other one on the test date."""
+        for line in self.ranking:
+            if line.recipe == self.chosen:
+                return {
+                    other: gain
+                    for other, gains in line.gains.items()
+                    for metric, gain in gains.items()
+                    if metric.startswith("ndcg")
+                }
+        return {}
+
     def calibration_note(self) -> str:
         """Return what the published probabilities failed on the test date, empty for nothing."""
         for line in self.measured:

@@ -1,0 +1,1 @@
+"""Watching: gates between scoring and publishing, champion and challenger, backtests."""
