@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from python_ml.predictions.base import PairPrediction
-from python_ml.training.pairs.spec import PairSpec
+from python_ml.training.pairs.spec import PairSpec, pair_recipes
 
 EFFORTS = {
     "quick": PairSpec(
+        recipes=pair_recipes(bags=1),
         customers_per_date=1_200,
         test_customers=2_500,
         negatives_share=0.15,
@@ -15,7 +16,9 @@ EFFORTS = {
         pairs_measured=15_000,
     ),
     "normal": PairSpec(),
-    "thorough": PairSpec(customers_per_date=8_000, train_dates=6, negatives_share=0.3),
+    "thorough": PairSpec(
+        customers_per_date=8_000, train_dates=6, negatives_share=0.3, recipes=pair_recipes(bags=5)
+    ),
 }
 
 PREDICTION = PairPrediction(

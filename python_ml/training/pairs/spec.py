@@ -15,6 +15,11 @@ from python_ml.training.recipes import (
 from python_ml.training.recipes.base import Recipe
 
 
+def pair_recipes(bags: int) -> tuple[Recipe, ...]:
+    """Every recipe of pairs, simplest first; the ranker has so many forests of each kind."""
+    return (Popular(), ItemToItem(), Ease(), EasePopular(), PairLinear(), Ranker(bags=bags))
+
+
 @dataclass(frozen=True)
 class PairSpec:
     """How much is looked at.
@@ -42,14 +47,7 @@ class PairSpec:
         Rows behind log-loss and calibration.
     """
 
-    recipes: tuple[Recipe, ...] = (
-        Popular(),
-        ItemToItem(),
-        Ease(),
-        EasePopular(),
-        PairLinear(),
-        Ranker(),
-    )
+    recipes: tuple[Recipe, ...] = pair_recipes(bags=3)
     min_gain: float = 0.001
     shown: int = 10
     candidates: int = 200

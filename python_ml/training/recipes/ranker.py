@@ -1,12 +1,13 @@
 """Boosted trees over pairs beside a linear model.
 
-One forest is for the probability, one for the order within a customer; both count alike for the
-order. How much the linear model adds, out-of-fold scores say: with few pairs it is most of it.
+Some forests are for the probability, some for the order within a customer; both kinds count alike
+for the order. Forests of one kind differ by their seed alone; their mean is what scores. How much
+the linear model adds, out-of-fold scores say: with few pairs it is most of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -71,7 +72,7 @@ class RankerModel(FittedModel):
     """The model of :class:`Ranker`: the logit is the weighted sum of its parts' scores."""
 
     linear: PairRuleModel
-    forests: Mapping[str, lgb.Booster]
+    forests: Mapping[str, Sequence[lgb.Booster]]
     encoding: Encoding
     intercept: float
     weights: Mapping[str, float]
@@ -85,29 +86,35 @@ class RankerModel(FittedModel):
         """Return the probability of a 1 for each row."""
         matrix = self.encoding.matrix(features)
         score = self.intercept + self.weights[LINEAR] * self.linear.logits(features)
-        for name, forest in self.forests.items():
+        for forest, weight in self._weighted():
             raw = forest.predict(matrix, raw_score=True)
-            score += self.weights[name] * np.asarray(raw, dtype=np.float64)
+            score += weight * np.asarray(raw, dtype=np.float64)
         return to_probability(score)
+
+    def _weighted(self) -> Iterator[tuple[lgb.Booster, float]]:
+        """Every forest, and how much of the logit is its score."""
+        for name, forests in self.forests.items():
+            for forest in forests:
+                yield forest, self.weights[name] / len(forests)
 
     def base_logit(self, horizon_days: int) -> float:
         """Return the logit before any contribution: the parts' expected scores, weighted."""
         blank = np.full((1, len(self.encoding.columns)), np.nan)
         total = self.intercept + self.weights[LINEAR] * self.linear.base_logit(horizon_days)
-        for name, forest in self.forests.items():
+        for forest, weight in self._weighted():
             expected = np.asarray(forest.predict(blank, pred_contrib=True))[0, -1]
-            total += self.weights[name] * float(expected)
+            total += weight * float(expected)
         return total
 
     def contributions(self, features: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
         """Return the linear terms and the SHAP values of the weighted forests, in logit units."""
         matrix = self.encoding.matrix(features)
         values = np.zeros(matrix.shape)
-        for name, forest in self.forests.items():
+        for forest, weight in self._weighted():
             for start in range(0, len(matrix), BATCH):
                 batch = slice(start, start + BATCH)
                 parts = np.asarray(forest.predict(matrix[batch], pred_contrib=True))
-                values[batch] += self.weights[name] * parts[:, :-1]
+                values[batch] += weight * parts[:, :-1]
         total = self.linear.contributions(features, horizon_days) * self.weights[LINEAR]
         total[list(self.encoding.columns)] += values
         return total
@@ -120,17 +127,26 @@ class RankerModel(FittedModel):
             "intercept": self.intercept,
             "weights": dict(self.weights),
             "trees": self.trees,
+            "bags": self.bags,
         }
         files = {self.file: to_json(content), **self.linear.to_files()}
-        for name, forest in self.forests.items():
-            files[_forest_file(name)] = forest.model_to_string().encode()
+        for name, forests in self.forests.items():
+            for bag, forest in enumerate(forests):
+                files[_forest_file(name, bag)] = forest.model_to_string().encode()
         return files
+
+    @property
+    def bags(self) -> int:
+        """How many forests of each kind there are."""
+        return len(self.forests[FORESTS[0]])
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Read what :meth:`to_files` wrote."""
         content = from_json(files, cls.file)
-        missing = [name for name in map(_forest_file, FORESTS) if name not in files]
+        bags = range(int(content["bags"]))
+        names = {name: [_forest_file(name, bag) for bag in bags] for name in FORESTS}
+        missing = [file for of_kind in names.values() for file in of_kind if file not in files]
         if missing:
             raise BundleError(f"{missing[0]} is missing from the bundle.", "Train again.")
         levels = {
@@ -140,7 +156,8 @@ class RankerModel(FittedModel):
         return cls(
             linear=PairLinearModel.from_files(files),
             forests={
-                name: lgb.Booster(model_str=files[_forest_file(name)].decode()) for name in FORESTS
+                name: [lgb.Booster(model_str=files[file].decode()) for file in of_kind]
+                for name, of_kind in names.items()
             },
             encoding=Encoding(tuple(content["columns"]), levels),
             intercept=float(content["intercept"]),
@@ -151,7 +168,7 @@ class RankerModel(FittedModel):
     def as_recipe(self) -> Recipe:
         """Return the recipe with its number of trees and its weights fixed."""
         weights = tuple(self.weights[name] for name in PARTS)
-        return Ranker(Stack(self.trees, self.intercept, weights))
+        return Ranker(Stack(self.trees, self.intercept, weights), self.bags)
 
 
 @dataclass(frozen=True)
@@ -168,14 +185,20 @@ class Stack:
 
 @dataclass(frozen=True)
 class Ranker(Recipe):
-    """Two forests on every column of the pair: binary log-loss, and LambdaRank by customer.
+    """Forests on every column of the pair: binary log-loss, and LambdaRank by customer.
 
-    The number of trees of the first comes from folds of customers; the weights of both and of the
-    linear model beside them from a logistic regression on out-of-fold scores; unless all of that
-    is given.
+    The number of trees of the first kind comes from folds of customers; the weights of both and of
+    the linear model beside them from a logistic regression on out-of-fold scores; unless all of
+    that is given.
+
+    Parameters
+    ----------
+    bags
+        Forests of each kind, grown from seeds of their own.
     """
 
     stack: Stack | None = None
+    bags: int = 1
 
     name: ClassVar[str] = "ranker"
     minimum: ClassVar[Minimum] = Minimum(customers=200, per_class=100)
@@ -209,14 +232,20 @@ class Ranker(Recipe):
         if stack is None:
             stack, out_of_fold = _weighed(whole, frame, parameters, seed)
         linear = _linear(frame, seed, threads)
+        kinds: dict[str, tuple[dict[str, Any], int]] = {
+            "probability": (BINARY, stack.trees),
+            "order": (RANK, RANK_TREES),
+        }
         forests = {
-            "probability": lgb.train({**parameters, **BINARY}, whole, num_boost_round=stack.trees),
-            "order": lgb.train({**parameters, **RANK}, whole, num_boost_round=RANK_TREES),
+            name: [
+                _grown(whole, {**parameters, **objective, "seed": seed_}, trees)
+                for seed_ in _seeds(seed, self.bags)
+            ]
+            for name, (objective, trees) in kinds.items()
         }
         return RankerModel(
             linear=linear,
-            # read back from their own text, so that a saved model scores to the same bits
-            forests={n: lgb.Booster(model_str=f.model_to_string()) for n, f in forests.items()},
+            forests=forests,
             encoding=encoding,
             intercept=stack.intercept,
             weights=dict(zip(PARTS, stack.weights, strict=True)),
@@ -229,8 +258,19 @@ def _linear(frame: TrainingFrame, seed: int, threads: int) -> PairRuleModel:
     return PairLinear().fit(frame, seed=seed, threads=threads)
 
 
-def _forest_file(name: str) -> str:
-    return f"ranker.{name}.lightgbm.txt"
+def _grown(whole: lgb.Dataset, parameters: dict[str, Any], trees: int) -> lgb.Booster:
+    """Grow a forest, read back from its own text: a saved model scores to the same bits."""
+    grown = lgb.train(parameters, whole, num_boost_round=trees)
+    return lgb.Booster(model_str=grown.model_to_string())
+
+
+def _seeds(seed: int, count: int) -> list[int]:
+    """Seeds of the forests of a kind; the first is the seed itself."""
+    return [(seed + bag * 7_919) % 2**31 for bag in range(count)]
+
+
+def _forest_file(name: str, bag: int) -> str:
+    return f"ranker.{name}.{bag}.lightgbm.txt"
 
 
 def _weighed(

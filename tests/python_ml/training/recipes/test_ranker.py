@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, TrainingFrame
 from python_ml.training.metrics import log_loss
 from python_ml.training.recipes import MODELS, Ranker, RankerModel
@@ -80,6 +83,28 @@ def test_the_same_seed_gives_the_same_bits_and_so_does_its_text(fitted: RankerMo
     expected = fitted.predict(features, 90)
     assert (again.predict(features, 90) == expected).all()
     assert (read.predict(features, 90) == expected).all()
+
+
+def test_forests_of_a_kind_are_averaged_and_kept_one_by_one(fitted: RankerModel) -> None:
+    """Their own seeds, the weights of one: the mean of the logits is what each would have said."""
+    seen, features = frame(1)[0], frame(2)[0].features.head(200)
+    recipe = fitted.as_recipe()
+    assert isinstance(recipe, Ranker)
+    three = replace(recipe, bags=3).fit(seen, seed=1, threads=1)
+    alone = [recipe.fit(seen, seed=seed, threads=1) for seed in (1, 7_920, 15_839)]
+    logits = [to_logit(model.predict(features, 90)) for model in alone]
+    assert len({tuple(logit) for logit in logits}) == 3
+    np.testing.assert_allclose(to_logit(three.predict(features, 90)), np.mean(logits, axis=0))
+    total = three.base_logit(90) + three.contributions(features, 90).sum(axis=1)
+    np.testing.assert_allclose(total, np.mean(logits, axis=0), atol=1e-6)
+    files = three.to_files()
+    assert sum(name.endswith(".lightgbm.txt") for name in files) == 6
+    read = MODELS["ranker"].from_files(files)
+    assert (read.predict(features, 90) == three.predict(features, 90)).all()
+    assert read.as_recipe() == three.as_recipe()
+    del files["ranker.order.2.lightgbm.txt"]
+    with pytest.raises(BundleError, match=r"ranker\.order\.2"):
+        MODELS["ranker"].from_files(files)
 
 
 def test_the_order_counts_at_least_half_as_much_as_the_probability(fitted: RankerModel) -> None:
