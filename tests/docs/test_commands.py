@@ -15,6 +15,7 @@ DOCUMENTS = {"docs/tutorial.md": "my_shop", "docs/tr/ogretici.md": "benim_magaza
 """Documents whose commands can be typed from top to bottom, and the home that they make."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_reader_can_type_every_command(document: str, tmp_path: Path) -> None:
     path = PROJECT_DIR / document

@@ -37,6 +37,13 @@ def names(open_shop: Pipeline) -> Iterator[tuple[str, str]]:
                 connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
+WAITING_FOR_THE_TRUTH = {
+    "marts.order_habit_outcomes", "marts.prediction_outcomes", "marts.model_calibration",
+    "marts.lift_of_acting",
+}  # fmt: skip
+"""Marts without a row: the window of what this shop published has not closed."""
+
+
 def connect(shop: Pipeline, role: str) -> psycopg.Connection[tuple[object, ...]]:
     address = role_url(shop.warehouse.url, shop.settings.home, role)
     return psycopg.connect(address, autocommit=True)
@@ -62,8 +69,7 @@ def test_bi_reads_every_mart_and_nothing_else(open_shop: Pipeline, names: tuple[
     with connect(open_shop, names[0]) as connection:
         for mart in marts:
             [count] = connection.execute(f"select count(*) from {mart}".encode()).fetchone() or [0]
-            # the window of what this shop published has not closed
-            assert bool(count) == (mart != "marts.order_habit_outcomes"), mart
+            assert bool(count) == (mart not in WAITING_FOR_THE_TRUTH), mart
         for other in others:
             with pytest.raises(REFUSED):
                 connection.execute(f"select 1 from {other}".encode())
