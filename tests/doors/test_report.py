@@ -173,7 +173,7 @@ def test_names_of_the_shop_are_text_and_what_is_missing_is_said(report: Report) 
         report,
         predictions=(
             replace(pairs, levels=(level,), calibration_note=evil),
-            replace(risk, is_proxy=True),
+            replace(risk, is_proxy=True, warning="recency_days moved"),
         ),
         skipped=(Skipped("order_habit", "order_habit is skipped: too_small"),),
         segments=(),
@@ -183,6 +183,7 @@ def test_names_of_the_shop_are_text_and_what_is_missing_is_said(report: Report) 
     assert "&lt;script&gt;" in page
     assert "order_habit is skipped: too_small" in page
     assert "Proxy." in page
+    assert "recency_days moved" in page
     assert "no customer summary yet" in page
 
 

@@ -109,6 +109,7 @@ class Told:
     run: Run
     label_known_at: date | None
     calibration_note: str
+    warning: str
     is_proxy: bool
     held_out: int
     levels: tuple[Level, ...]
@@ -235,6 +236,7 @@ def _told(snapshot: Snapshot, run: Run) -> Told:
     [facts] = snapshot.read(
         f"select max(label_known_at) as label_known_at, "  # noqa: S608 - names of our own
         f"max({mart.text('calibration_note')}) as note, max({mart.text('label_kind')}) as kind, "
+        f"max({mart.text('warning')}) as warning, "
         f"count(*) filter (where {'is_holdout' if 'is_holdout' in mart.columns else 'false'}) "
         f"as held_out from {mart.relation}"
     ).to_pylist()
@@ -246,6 +248,7 @@ def _told(snapshot: Snapshot, run: Run) -> Told:
         run=run,
         label_known_at=facts["label_known_at"],
         calibration_note=facts["note"] or "",
+        warning=facts["warning"] or "",
         is_proxy=facts["kind"] == "proxy",
         held_out=facts["held_out"],
         levels=tuple(
