@@ -41,7 +41,7 @@ WAITING_FOR_THE_TRUTH = {
     "marts.order_habit_outcomes", "marts.prediction_outcomes", "marts.model_calibration",
     "marts.lift_of_acting",
 }  # fmt: skip
-"""Marts without a row: the window of what this shop published has not closed."""
+"""Marts that may have no row: most windows of what this shop published have not closed."""
 
 
 def connect(shop: Pipeline, role: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -69,7 +69,7 @@ def test_bi_reads_every_mart_and_nothing_else(open_shop: Pipeline, names: tuple[
     with connect(open_shop, names[0]) as connection:
         for mart in marts:
             [count] = connection.execute(f"select count(*) from {mart}".encode()).fetchone() or [0]
-            assert bool(count) == (mart not in WAITING_FOR_THE_TRUTH), mart
+            assert count or mart in WAITING_FOR_THE_TRUTH, mart
         for other in others:
             with pytest.raises(REFUSED):
                 connection.execute(f"select 1 from {other}".encode())
