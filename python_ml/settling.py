@@ -20,19 +20,14 @@ TAG = "outcomes"
 OUTCOMES = ("mart_rows", "prediction_outcomes_rows")
 
 # A label row of a window says that the window has closed and was labelled.
+_OF_DATES = """
+    exists (
+        select 1 from labels.label_{prediction} as labels
+        where labels.as_of_date = runs.as_of_date and labels.horizon_days = runs.horizon_days
+    )
+"""
 _LABELLED = {
-    "order_habit": """
-        exists (
-            select 1 from labels.label_order_habit as labels
-            where labels.as_of_date = runs.as_of_date and labels.horizon_days = runs.horizon_days
-        )
-    """,
-    "purchase_potential": """
-        exists (
-            select 1 from labels.label_purchase_potential as labels
-            where labels.as_of_date = runs.as_of_date and labels.horizon_days = runs.horizon_days
-        )
-    """,
+    **{name: _OF_DATES.format(prediction=name) for name in ("order_habit", "purchase_potential")},
     "return_risk": """
         (select max(scores.label_known_at) from predictions.return_risk as scores
             where scores.run_id = runs.run_id)

@@ -110,20 +110,12 @@ def pooled_table(lines: Sequence[PooledLine]) -> Table:
     ):
         table.add_column(heading, justify="right" if place else "left", no_wrap=True)
     for line in lines:
-        figures = [_bounded(line.measurement.log_loss), _bounded(line.measurement.auc)]
-        gains = [_signed(line.gains.get(metric)) for metric in _GAINS]
+        figures = [_cell(line.measurement.log_loss), _cell(line.measurement.auc)]
+        gains = [_gain(line.gains.get(metric)) for metric in _GAINS]
         is_chosen = not line.gains
         name = "as chosen by each fold" if is_chosen else line.recipe
         table.add_row(name, *figures, *gains, style="bold" if is_chosen else None)
     return table
-
-
-def _bounded(figure: Interval | None) -> str:
-    return "" if figure is None else f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
-
-
-def _signed(gain: Interval | None) -> str:
-    return "" if gain is None else f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
 
 
 def gains_table(measures: Measures) -> Table:
@@ -148,7 +140,7 @@ def gains_table(measures: Measures) -> Table:
     return table
 
 
-def _gain(figure: Figure | None) -> str:
+def _gain(figure: Figure | Interval | None) -> str:
     if figure is None:
         return ""
     return f"{figure.value:+.3f} ({figure.low:+.3f} to {figure.high:+.3f})"
@@ -211,7 +203,7 @@ def label_is_proxy(warehouse: Warehouse, prediction: str, run_id: str | None) ->
     return found is not None
 
 
-def _cell(figure: Figure | None) -> str:
+def _cell(figure: Figure | Interval | None) -> str:
     if figure is None:
         return ""
     if figure.low is None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from scipy.stats import binomtest
 
 from python_ml.training.frame import FloatArray
 from python_ml.training.metrics import BINS
@@ -16,8 +17,6 @@ CurveName = Literal["calibration", "gain", "precision_recall"]
 
 SHARES = tuple(percent / 100 for percent in (1, 2, 3, 5, *range(10, 101, 5)))
 """Of the rows, best first: where gain and precision are read."""
-Z = 1.959964
-"""Standard errors of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,8 @@ def wilson(share: float, rows: int) -> tuple[float, float]:
     >>> [round(bound, 3) for bound in wilson(0.0, 10)]
     [0.0, 0.278]
     """
-    middle = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
-    reach = np.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2)) * Z / (1 + Z**2 / rows)
-    return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+    found = binomtest(round(share * rows), rows).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def _ranking(label: FloatArray, probability: FloatArray) -> Iterator[CurvePoint]:

@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -28,7 +28,6 @@ from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.postgres import (
     BulkWriter,
     Connection,
-    Converted,
     Snapshot,
     Warehouse,
     identifier,
@@ -176,32 +175,17 @@ class DuckDBSnapshot(Snapshot):
 class DuckDBBulkWriter(BulkWriter):
     """One transaction of bulk writes."""
 
-    def append_batches(
-        self,
-        schema: str | None,
-        table: str,
-        columns: Sequence[str],
-        batches: Iterable[pa.RecordBatch],
-    ) -> int:
-        """Append a stream of rows, in bounded memory, and return how many."""
+    def _ingest(self, schema: str | None, table: str, rows: pa.RecordBatchReader) -> None:
+        """Append rows of the table's own types; ``schema`` is None for a temporary table."""
         name = identifier(table) if schema is None else f"{identifier(schema)}.{identifier(table)}"
-        target = self.read(f"select * from {name} limit 0").schema  # noqa: S608 - quoted
-        self.require_columns(name, columns, target.names)
-        converted = Converted(batches, target)
-        reader = pa.RecordBatchReader.from_batches(target, iter(converted))
-        self._connection.register("arriving_rows", reader)
+        self._connection.register("arriving_rows", rows)
         try:
             self._connection.execute(
                 f"insert into {name} by name select * from arriving_rows"  # noqa: S608 - quoted
             ).fetchall()
-        except Exception:
-            if converted.failure is not None:  # DuckDB only hands on its text
-                raise converted.failure from None
-            raise
         finally:
             with suppress(duckdb.Error):  # a transaction that failed takes no more statements
                 self._connection.unregister("arriving_rows")
-        return converted.rows
 
     def columns(self, schema: str, table: str) -> list[str]:
         """Names of a table's columns; none when there is no such table."""

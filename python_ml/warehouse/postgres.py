@@ -92,31 +92,29 @@ class BulkWriter:
             schema, table = self._layout.place(schema, table)
         name = identifier(table) if schema is None else f"{identifier(schema)}.{identifier(table)}"
         target = self.read(f"select * from {name} limit 0").schema  # noqa: S608 - quoted
-        self.require_columns(name, columns, target.names)
-        converted = Converted(batches, target)
-        where: dict[str, Any] = (
-            {"temporary": True} if schema is None else {"db_schema_name": schema}
-        )
-        reader = pa.RecordBatchReader.from_batches(target, iter(converted))
+        unknown = sorted(set(columns) - set(target.names))
+        missing = sorted(set(target.names) - set(columns))
+        if unknown or missing:
+            raise WarehouseError(
+                f"Rows for {name} do not fit: unknown columns {unknown}, missing {missing}.",
+                "The table was made by another version; run `smartretail doctor`.",
+            )
+        converted = _Converted(batches, target)
         try:
-            with self._connection.cursor() as cursor:
-                cursor.adbc_ingest(table, reader, mode="append", **where)
+            self._ingest(schema, table, pa.RecordBatchReader.from_batches(target, iter(converted)))
         except Exception:
             if converted.failure is not None:  # the driver only hands on its text
                 raise converted.failure from None
             raise
         return converted.rows
 
-    @staticmethod
-    def require_columns(name: str, given: Sequence[str], held: Sequence[str]) -> None:
-        """Raise :class:`WarehouseError` unless the columns given are those of the table."""
-        unknown = sorted(set(given) - set(held))
-        missing = sorted(set(held) - set(given))
-        if unknown or missing:
-            raise WarehouseError(
-                f"Rows for {name} do not fit: unknown columns {unknown}, missing {missing}.",
-                "The table was made by another version; run `smartretail doctor`.",
-            )
+    def _ingest(self, schema: str | None, table: str, rows: pa.RecordBatchReader) -> None:
+        """Append rows of the table's own types; ``schema`` is None for a temporary table."""
+        where: dict[str, Any] = (
+            {"temporary": True} if schema is None else {"db_schema_name": schema}
+        )
+        with self._connection.cursor() as cursor:
+            cursor.adbc_ingest(table, rows, mode="append", **where)
 
     def columns(self, schema: str, table: str) -> list[str]:
         """Names of a table's columns; none when there is no such table."""
@@ -144,7 +142,7 @@ class BulkWriter:
         return self.read(query, parameters).column(0)[0].as_py()
 
 
-class Converted:
+class _Converted:
     """Batches cast to the types of a table, counted, with what went wrong in them."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch], target: pa.Schema) -> None:

@@ -254,9 +254,8 @@ class Gates:
             table.column("probability").to_numpy(zero_copy_only=False),
             len(table.column(column).unique()),
         )
-        verdict = judge_scores(
-            now, then, self.thresholds, usual=self._usual_of_scores(prediction.name, before)
-        )
+        usual = self._usual_of_scores(prediction.name, before, then.probability)
+        verdict = judge_scores(now, then, self.thresholds, usual=usual)
         # a model that was compared and is no worse may say something else: that is what it is for
         is_new = bundle.bundle_id != before.bundle_id and bundle.challenge.get("compared") in (
             "recipes",
@@ -264,7 +263,9 @@ class Gates:
         )
         return verdict.only_warning() if is_new else verdict
 
-    def _usual_of_scores(self, name: str, before: RunSummary) -> float:
+    def _usual_of_scores(
+        self, name: str, before: RunSummary, probability_before: FloatArray
+    ) -> float:
         runs = [
             row["run_id"]
             for row in self.warehouse.read(
@@ -276,7 +277,10 @@ class Gates:
                 [name, before.as_of_date, before.horizon_days, RUNS_BEFORE],
             ).to_pylist()
         ]
-        found = [self._probabilities(name, run_id) for run_id in runs]
+        found = [
+            probability_before if run_id == before.run_id else self._probabilities(name, run_id)
+            for run_id in runs
+        ]
         moves = [
             score_move(newer, older)
             for newer, older in pairwise(found)

@@ -6,16 +6,9 @@ with deciles as (
 
 ),
 
--- what was published last for a date is what counts for it
 published_runs as (
 
-    select
-        *,
-        row_number() over (
-            partition by prediction, as_of_date, horizon_days
-            order by published_at desc, run_id asc
-        ) as place
-    from {{ ref('stg_predictions__published_runs') }}
+    select * from {{ ref('stg_predictions__published_runs') }}
 
 ),
 
@@ -40,7 +33,7 @@ final as (
         published_runs.bundle_id as model_version,
         published_runs.run_id,
         published_runs.published_at,
-        published_runs.place = 1 as is_last_published
+        published_runs.is_last_published
     from deciles
     inner join published_runs on deciles.run_id = published_runs.run_id
 

@@ -16,16 +16,9 @@ estimates as (
 
 ),
 
--- what was published last for a date is what counts for it
 published_runs as (
 
-    select
-        *,
-        row_number() over (
-            partition by prediction, as_of_date, horizon_days
-            order by published_at desc, run_id asc
-        ) as place
-    from {{ ref('stg_predictions__published_runs') }}
+    select * from {{ ref('stg_predictions__published_runs') }}
 
 ),
 
@@ -139,7 +132,7 @@ final as (
         published_runs.bundle_id as model_version,
         published_runs.run_id,
         published_runs.published_at,
-        published_runs.place = 1 as is_last_published
+        published_runs.is_last_published
     from figures
     inner join published_runs on figures.run_id = published_runs.run_id
 

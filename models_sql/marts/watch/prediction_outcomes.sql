@@ -6,16 +6,9 @@ with outcomes as (
 
 ),
 
--- what was published last for a date is what counts for it
 published_runs as (
 
-    select
-        *,
-        row_number() over (
-            partition by prediction, as_of_date, horizon_days
-            order by published_at desc, run_id asc
-        ) as place
-    from {{ ref('stg_predictions__published_runs') }}
+    select * from {{ ref('stg_predictions__published_runs') }}
 
 ),
 
@@ -51,7 +44,7 @@ final as (
         outcomes.model_version,
         outcomes.run_id,
         published_runs.published_at,
-        published_runs.place = 1 as is_last_published,
+        published_runs.is_last_published,
         outcomes.settled_at
     from outcomes
     inner join published_runs on outcomes.run_id = published_runs.run_id
