@@ -11,12 +11,6 @@ runs_in_force as (
 
 ),
 
-runs as (
-
-    select * from {{ source('predictions', 'runs') }}
-
-),
-
 final as (
 
     select
@@ -41,10 +35,9 @@ final as (
         order_habit_rows.suggested_action,
         order_habit_rows.what_to_do,
         order_habit_rows.is_holdout,
-        {{ json_text('runs.detail', 'warning') }} as warning
+        runs_in_force.warning
     from order_habit_rows
     inner join runs_in_force on order_habit_rows.run_id = runs_in_force.run_id
-    inner join runs on runs_in_force.run_id = runs.run_id
 
 )
 

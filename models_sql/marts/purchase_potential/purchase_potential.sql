@@ -11,12 +11,6 @@ runs_in_force as (
 
 ),
 
-runs as (
-
-    select * from {{ source('predictions', 'runs') }}
-
-),
-
 final as (
 
     select
@@ -44,12 +38,11 @@ final as (
         purchase_potential_rows.what_to_do,
         purchase_potential_rows.is_holdout,
         purchase_potential_rows.reasons_text,
-        {{ json_text('runs.detail', 'calibration_note') }} as calibration_note,
+        runs_in_force.calibration_note,
         purchase_potential_rows.item_price,
-        {{ json_text('runs.detail', 'warning') }} as warning
+        runs_in_force.warning
     from purchase_potential_rows
     inner join runs_in_force on purchase_potential_rows.run_id = runs_in_force.run_id
-    inner join runs on runs_in_force.run_id = runs.run_id
 
 )
 

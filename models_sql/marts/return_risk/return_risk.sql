@@ -11,12 +11,6 @@ runs_in_force as (
 
 ),
 
-runs as (
-
-    select * from {{ source('predictions', 'runs') }}
-
-),
-
 final as (
 
     select
@@ -48,10 +42,9 @@ final as (
         return_risk_rows.expected_return_cost,
         return_risk_rows.what_to_do,
         return_risk_rows.is_holdout,
-        {{ json_text('runs.detail', 'warning') }} as warning
+        runs_in_force.warning
     from return_risk_rows
     inner join runs_in_force on return_risk_rows.run_id = runs_in_force.run_id
-    inner join runs on runs_in_force.run_id = runs.run_id
 
 )
 

@@ -31,7 +31,9 @@ final as (
         runs.bundle_id,
         runs.recipe,
         runs.row_count,
-        events.happened_at as in_force_since
+        events.happened_at as in_force_since,
+        {{ json_text('runs.detail', 'calibration_note') }} as calibration_note,
+        {{ json_text('runs.detail', 'warning') }} as warning
     from newest_events
     inner join events on newest_events.event_number = events.event_number
     inner join runs on events.run_id = runs.run_id
