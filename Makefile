@@ -4,20 +4,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full faults bench bench-quality lint format lock clean
+.PHONY: help install run test test-full faults bench bench-quality lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-.venv/installed: requirements.lock pyproject.toml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
+
+.venv/runs: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "SmartRetail needs Python 3.11 to 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
-run: .venv/installed ## Install, start the database, and predict for the demo shop.
+.venv/installed: .venv/runs requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: .venv/runs ## Install what running needs; the other targets install what they need.
+
+run: .venv/runs ## Install, start the database, and predict for the demo shop.
 	$(BIN)/smartretail run
 
 test: .venv/installed ## Run the tests (some 10 minutes).
@@ -46,10 +54,12 @@ format: .venv/installed ## Put Python into shape.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/installed ## Resolve the dependencies anew into requirements.lock.
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
-		--no-emit-index-url --no-annotate --upgrade --custom-compile-command "make lock" --quiet \
-		--output-file requirements.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
+
+lock: .venv/installed ## Resolve the dependencies anew into requirements.lock and requirements-dev.lock.
+	$(LOCK) --group build --group dev --upgrade --output-file requirements-dev.lock
+	$(LOCK) --group build --constraints requirements-dev.lock --upgrade --output-file requirements.lock
 
 clean: ## Stop the database and remove what was made, the shop's home included.
 	-test -x $(BIN)/smartretail && $(BIN)/smartretail db stop

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from python_ml.predictions.base import PairPrediction
 from python_ml.training.pairs.spec import PairSpec, pair_recipes
+from python_ml.training.recipes import Ranker
 
 EFFORTS = {
     "quick": PairSpec(
-        recipes=pair_recipes(bags=1),
+        recipes=pair_recipes(Ranker(pace=2)),
         customers_per_date=1_200,
         test_customers=2_500,
         negatives_share=0.15,
@@ -17,7 +18,10 @@ EFFORTS = {
     ),
     "normal": PairSpec(),
     "thorough": PairSpec(
-        customers_per_date=8_000, train_dates=6, negatives_share=0.3, recipes=pair_recipes(bags=5)
+        customers_per_date=8_000,
+        train_dates=6,
+        negatives_share=0.3,
+        recipes=pair_recipes(Ranker(bags=5)),
     ),
 }
 

@@ -15,6 +15,10 @@ class TooSmallError(SmartRetailError):
     """The shop is too small for every recipe of a prediction; the others go on (rule 8)."""
 
 
+QUICK_ROWS = 60_000
+"""Rows that a quick training looks at."""
+
+
 @dataclass(frozen=True)
 class PredictionSpec:
     """A binary prediction over (entity, as-of date) rows.
@@ -73,8 +77,16 @@ class PredictionSpec:
     bootstrap_rounds: int = 200
 
     def with_effort(self, effort: Effort) -> PredictionSpec:
-        """Return the same prediction, each recipe with the number of trials of ``effort``."""
-        return replace(self, recipes=tuple(r.with_effort(effort) for r in self.recipes))
+        """Return the same prediction, each recipe with the number of trials of ``effort``.
+
+        A quick one looks at fewer rows, too.
+        """
+        most_rows = QUICK_ROWS if effort == "quick" else self.max_training_rows
+        return replace(
+            self,
+            recipes=tuple(recipe.with_effort(effort) for recipe in self.recipes),
+            max_training_rows=min(self.max_training_rows, most_rows),
+        )
 
     def __post_init__(self) -> None:
         names = [recipe.name for recipe in self.recipes]

@@ -15,9 +15,9 @@ from python_ml.training.recipes import (
 from python_ml.training.recipes.base import Recipe
 
 
-def pair_recipes(bags: int) -> tuple[Recipe, ...]:
-    """Every recipe of pairs, simplest first; the ranker has so many forests of each kind."""
-    return (Popular(), ItemToItem(), Ease(), EasePopular(), PairLinear(), Ranker(bags=bags))
+def pair_recipes(ranker: Ranker) -> tuple[Recipe, ...]:
+    """Every recipe of pairs, simplest first."""
+    return (Popular(), ItemToItem(), Ease(), EasePopular(), PairLinear(), ranker)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PairSpec:
         Rows behind log-loss and calibration.
     """
 
-    recipes: tuple[Recipe, ...] = pair_recipes(bags=3)
+    recipes: tuple[Recipe, ...] = pair_recipes(Ranker(bags=3))
     min_gain: float = 0.001
     shown: int = 10
     candidates: int = 200

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from python_ml.errors import BundleError
@@ -21,7 +22,7 @@ Effort = Literal["quick", "normal", "thorough"]
 EDGE = 1e-6
 """No model of ours is surer than this of anything."""
 FURTHEST_SHIFT = 30.0
-HALVINGS = 60
+CLOSE_ENOUGH = 1e-12
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,15 @@ def to_probability(logits: FloatArray) -> FloatArray:
 def shift_to_mean(probability: FloatArray, mean: float) -> float:
     """Return the shift of the logit after which ``probability`` has this mean."""
     logits = to_logit(probability)
-    low, high = -FURTHEST_SHIFT, FURTHEST_SHIFT
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if to_probability(logits + middle).mean() < mean:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+
+    def too_much(shift: float) -> float:
+        return float(to_probability(logits + shift).mean()) - mean
+
+    if too_much(-FURTHEST_SHIFT) >= 0:
+        return -FURTHEST_SHIFT
+    if too_much(FURTHEST_SHIFT) <= 0:
+        return FURTHEST_SHIFT
+    return float(brentq(too_much, -FURTHEST_SHIFT, FURTHEST_SHIFT, xtol=CLOSE_ENOUGH))
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:

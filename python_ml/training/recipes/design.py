@@ -135,7 +135,7 @@ def as_text(values: pd.Series[Any]) -> pd.Series[Any]:
     A nullable integer arrives as 3 or as 3.0, depending on whether a null came with it; both
     are the same level.
     """
-    codes, levels = pd.factorize(values.astype(object))
+    codes, levels = pd.factorize(values)
     names = np.array([*(_name_of_level(level) for level in levels), None], dtype=object)
     return pd.Series(names[codes], index=values.index, dtype=object)  # null is coded -1
 
