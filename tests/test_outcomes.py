@@ -145,21 +145,41 @@ def test_a_window_that_is_open_is_estimated_and_not_judged(shop: Pipeline) -> No
     assert 0.5 < float(str(low)) < float(str(estimated)) < float(str(high)) < 1
 
 
-def test_the_estimate_is_what_drawing_labels_from_the_scores_gives(shop: Pipeline) -> None:
+def test_the_estimate_is_what_drawing_labels_from_the_corrected_scores_gives(
+    shop: Pipeline,
+) -> None:
     scores = table(
         shop, f"select probability from marts.order_habit_history where as_of_date = '{OPEN}'"
     ).probability.to_numpy()
-    [(auc, loss)] = rows(
-        shop,
-        "select estimated_auc, estimated_log_loss from marts.model_performance "
-        f"where as_of_date = '{OPEN}' and prediction = 'order_habit'",
-    )
+    figures = table(shop, "select * from marts.model_performance where segment_kind = 'all'")
+    figures = figures[figures.prediction == "order_habit"].set_index("as_of_date")
+    closed, estimate = figures.loc[SETTLED], figures.loc[OPEN]
+    assert estimate.closed_window_count == 1
+    assert closed.closed_window_count == 0
+    logits = logit_of(scores)
+    # one window counts by how well it is known, against no correction (docs/watch.md)
+    level = logit_of(closed.realised_rate) - logit_of(closed.expected_rate)
+    level_noise = (closed.realised_rate_high - closed.realised_rate_low) / 3.92
+    level_noise /= closed.realised_rate * (1 - closed.realised_rate)
+    slope_noise = (closed.calibration_slope_high - closed.calibration_slope_low) / 3.92
+    level *= 0.4**2 / (0.4**2 + 0.2**2 + level_noise**2)
+    slope_off = (closed.calibration_slope - 1) * 0.2**2 / (0.2**2 + 0.06**2 + slope_noise**2)
+    corrected = logits + level + slope_off * (logits - logits.mean())
+    chance = 1 / (1 + np.exp(-corrected))
+    assert estimate.estimated_count == pytest.approx(chance.sum(), rel=1e-9)
+    assert estimate.expected_count == pytest.approx(scores.sum(), rel=1e-9)
     random = np.random.default_rng(7)
-    drawn = [(random.random(len(scores)) < scores).astype(int) for _ in range(400)]
+    drawn = [(random.random(len(scores)) < chance).astype(int) for _ in range(400)]
     aucs = [roc_auc_score(label, scores) for label in drawn]
     losses = [log_loss(label, scores) for label in drawn]
-    assert float(str(auc)) == pytest.approx(np.mean(aucs), abs=4 * np.std(aucs) / 20)
-    assert float(str(loss)) == pytest.approx(np.mean(losses), abs=4 * np.std(losses) / 20)
+    assert estimate.estimated_auc == pytest.approx(np.mean(aucs), abs=4 * np.std(aucs) / 20)
+    assert estimate.estimated_log_loss == pytest.approx(
+        np.mean(losses), abs=4 * np.std(losses) / 20
+    )
+
+
+def logit_of(probability: np.ndarray) -> np.ndarray:
+    return np.log(probability / (1 - probability))
 
 
 def test_deciles_hold_every_row_once(shop: Pipeline) -> None:

@@ -34,7 +34,9 @@ figures as (
         coalesce(measured.row_count, estimates.row_count) as row_count,
         coalesce(measured.customer_count, estimates.customer_count) as customer_count,
         measured.realised_count,
-        coalesce(measured.expected_count, estimates.estimated_count) as expected_count,
+        coalesce(
+            measured.expected_count, estimates.expected_count, estimates.estimated_count
+        ) as expected_count,
         measured.realised_rate,
         measured.realised_rate_low,
         measured.realised_rate_high,
@@ -67,8 +69,10 @@ figures as (
         estimates.estimated_log_loss,
         estimates.estimated_log_loss_low,
         estimates.estimated_log_loss_high,
+        estimates.estimated_count,
         estimates.estimated_count_low,
-        estimates.estimated_count_high
+        estimates.estimated_count_high,
+        estimates.closed_window_count
     from measured
     full outer join estimates
         on
@@ -126,8 +130,10 @@ final as (
         figures.estimated_log_loss,
         figures.estimated_log_loss_low,
         figures.estimated_log_loss_high,
+        figures.estimated_count,
         figures.estimated_count_low,
         figures.estimated_count_high,
+        figures.closed_window_count,
         published_runs.recipe,
         published_runs.bundle_id as model_version,
         published_runs.run_id,

@@ -11,6 +11,11 @@
 {%- set level_sd = var('estimate_level_sd') | float %}
 {%- set slope_sd = var('estimate_slope_sd') | float %}
 {%- set same_customer = var('estimate_same_customer') | float %}
+{#- How far off, in logits, a shop's probabilities may be before any window of it has closed. -#}
+{%- set unknown = {'level': 0.4, 'slope': 0.2} %}
+{%- set usual = {'level': level_sd, 'slope': slope_sd} %}
+{#- Closed windows that an estimate learns from, the newest ones. -#}
+{%- set most_windows = 6 %}
 
 with runs as (
 
@@ -22,6 +27,20 @@ with runs as (
             where present.run_id = runs.run_id
         )
     {%- endif %}
+
+),
+
+published_runs as (
+
+    select * from {{ ref('stg_predictions__published_runs') }}
+    where is_last_published
+
+),
+
+measured as (
+
+    select * from {{ ref('performance_rows') }}
+    where segment_kind = 'all' and auc_low is not null
 
 ),
 
@@ -78,20 +97,101 @@ scores as (
 
 ),
 
--- `spread` is the variance of an answer that is a yes with this probability
-promised_rows as (
+-- what was known, when a run was made, of the windows that had closed by then
+closed_windows as (
+
+    select
+        runs.run_id,
+        measured.score_kind,
+        measured.calibration_slope - 1 as slope_off,
+        power((measured.calibration_slope_high - measured.calibration_slope_low) / 3.92, 2)
+            as slope_noise,
+        ln(measured.realised_rate / (1 - measured.realised_rate))
+        - ln(measured.expected_rate / (1 - measured.expected_rate)) as level_off,
+        power(
+            (measured.realised_rate_high - measured.realised_rate_low) / 3.92
+            / (measured.realised_rate * (1 - measured.realised_rate)), 2
+        ) as level_noise,
+        row_number() over (
+            partition by runs.run_id, measured.score_kind
+            order by published_runs.as_of_date desc, published_runs.run_id asc
+        ) as recency
+    from runs
+    inner join published_runs
+        on
+            runs.prediction = published_runs.prediction
+            and runs.horizon_days = published_runs.horizon_days
+            and runs.as_of_date > published_runs.as_of_date
+    inner join measured
+        on
+            published_runs.run_id = measured.run_id
+            and runs.as_of_date >= measured.label_known_at
+
+),
+
+-- each window counts by how well it is known; none at all would be no correction
+learned as (
+
+    select
+        run_id,
+        score_kind,
+        cast(count(*) as integer) as window_count,
+        {%- for name in ['level', 'slope'] %}
+        {%- set weight = '1 / (' ~ name ~ '_noise + ' ~ usual[name] * usual[name] ~ ')' %}
+        sum({{ name }}_off * {{ weight }})
+        / ({{ 1 / (unknown[name] * unknown[name]) }} + sum({{ weight }})) as {{ name }}_off
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from closed_windows
+    where recency <= {{ most_windows }}
+    group by 1, 2
+
+),
+
+logits as (
 
     select
         run_id,
         score_kind,
         cluster_key,
-        {{ kept_from_the_edge('probability') }} as probability,
-        1 - {{ kept_from_the_edge('probability') }} as improbability,
         ln({{ kept_from_the_edge('probability') }} / (1 - {{ kept_from_the_edge('probability') }}))
-            as logit,
-        {{ kept_from_the_edge('probability') }} * (1 - {{ kept_from_the_edge('probability') }})
-            as spread
+            as published_logit
     from scores
+
+),
+
+corrected_rows as (
+
+    select
+        logits.*,
+        learned.window_count,
+        case
+            when learned.window_count is null then logits.published_logit
+            else
+                logits.published_logit + learned.level_off
+                + learned.slope_off * (
+                    logits.published_logit - avg(logits.published_logit) over (
+                        partition by logits.run_id, logits.score_kind
+                    )
+                )
+        end as logit
+    from logits
+    left join learned
+        on
+            logits.run_id = learned.run_id
+            and logits.score_kind = learned.score_kind
+
+),
+
+-- `spread` is the variance of an answer that is a yes with this probability
+promised_rows as (
+
+    select
+        *,
+        {{ logistic('logit') }} as probability,
+        1 - {{ logistic('logit') }} as improbability,
+        {{ logistic('logit') }} * (1 - {{ logistic('logit') }}) as spread
+    from corrected_rows
 
 ),
 
@@ -112,8 +212,8 @@ ranked_rows as (
     from promised_rows
     window
         in_run as (partition by run_id, score_kind),
-        down_to_score as (partition by run_id, score_kind order by probability desc),
-        of_score as (partition by run_id, score_kind, probability)
+        down_to_score as (partition by run_id, score_kind order by published_logit desc),
+        of_score as (partition by run_id, score_kind, published_logit)
 
 ),
 
@@ -140,7 +240,7 @@ moved_rows as (
             ranked_rows.no_below - pairs.auc * (ranked_rows.all_no - ranked_rows.improbability)
             - ranked_rows.yes_above + pairs.auc * (ranked_rows.all_yes - ranked_rows.probability)
         ) / nullif(pairs.pair_count, 0) as auc_moved,
-        -ranked_rows.logit / ranked_rows.row_count as log_loss_moved,
+        -ranked_rows.published_logit / ranked_rows.row_count as log_loss_moved,
         cast(1 as {{ type_double() }}) as count_moved
     from ranked_rows
     inner join pairs
@@ -165,7 +265,12 @@ clusters as (
         sum({{ figure }}_moved * spread * (logit - middle_logit)) as {{ figure }}_by_slope,
         {%- endfor %}
         sum(probability) as probability,
-        sum(-probability * ln(probability) - improbability * ln(improbability)) as log_loss
+        sum({{ logistic('published_logit') }}) as published_probability,
+        sum(
+            -probability * ln({{ logistic('published_logit') }})
+            - improbability * ln(1 - {{ logistic('published_logit') }})
+        ) as log_loss,
+        max(window_count) as window_count
     from moved_rows
     group by 1, 2, 3
 
@@ -190,7 +295,9 @@ figures as (
             + {{ slope_sd * slope_sd }} * sum({{ figure }}_by_slope) * sum({{ figure }}_by_slope)
         ) as {{ figure }}_error,
         {%- endfor %}
-        sum(probability) as expected_count
+        sum(probability) as estimated_count,
+        sum(published_probability) as expected_count,
+        coalesce(max(window_count), 0) as window_count
     from clusters
     group by 1, 2
 
@@ -206,8 +313,10 @@ final as (
         {{ with_interval('estimated_auc', 'auc', 'auc_error', 'true', 0, 1) }},
         {{ with_interval('estimated_log_loss', 'log_loss', 'log_loss_error', 'true', 0) }},
         {{ with_interval(
-            'estimated_count', 'expected_count', 'count_error', 'true', 0, 'row_count'
-        ) }}
+            'estimated_count', 'estimated_count', 'count_error', 'true', 0, 'row_count'
+        ) }},
+        expected_count,
+        window_count as closed_window_count
     from figures
 
 )
