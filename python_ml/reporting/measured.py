@@ -16,6 +16,8 @@ SAVING = "saving_"
 CANDIDATES = "candidates"
 """Under this name stands how much of what was bought the candidates hold, where others rank."""
 PUBLISHED = "as_published"
+AS_DONE, HONEST = "_as_done", "_honest"
+LADDER_METRICS = ("AUC", "NDCG")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,24 @@ class Point:
     low: float | None
     high: float | None
     rows: int
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung of a ladder: what is reported as it is often done, and what holds in time."""
+
+    name: str
+    as_done: Figure | None
+    honest: Figure | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What `smartretail experiment` found last of a prediction; ``metric`` as people call it."""
+
+    metric: str
+    tested_on: date
+    rungs: tuple[Rung, ...]
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,35 @@ def read_measures(reader: Reader, bundle_id: str, level: str, chosen: str) -> Me
         curves=_read_curves(reader, bundle_id, f"{of_level}test_{PUBLISHED}"),
         importances=_read_importances(reader, bundle_id, level),
     )
+
+
+def read_ladder(reader: Reader, prediction: str) -> Ladder | None:
+    """Read the newest experiment of a prediction, what holds best first; None without one."""
+    rows = reader.read(
+        "select recipe, metric, origin_date, value, lower_bound, upper_bound "
+        "from predictions.metrics where value <> 'NaN' and role = 'experiment_rungs' "
+        "and bundle_id = (select bundle_id from predictions.metrics where prediction = $1 "
+        "and role = 'experiment_rungs' order by measured_at desc, bundle_id limit 1)",
+        [prediction],
+    ).to_pylist()
+    held = {row["metric"].removesuffix(HONEST) for row in rows if row["metric"].endswith(HONEST)}
+    metric = next((name for name in LADDER_METRICS if name in held), None)
+    if metric is None:
+        return None
+    cells = {(row["recipe"], row["metric"]): _figure(row) for row in rows}
+    rungs = [
+        Rung(name, cells.get((name, metric + AS_DONE)), cells.get((name, metric + HONEST)))
+        for name in {row["recipe"] for row in rows}
+    ]
+    return Ladder(
+        metric=metric,
+        tested_on=rows[0]["origin_date"],
+        rungs=tuple(sorted((r for r in rungs if r.as_done or r.honest), key=_holds_best_first)),
+    )
+
+
+def _holds_best_first(rung: Rung) -> tuple[float, str]:
+    return -rung.honest.value if rung.honest else 0.0, rung.name
 
 
 def _recipes(tested: list[dict[str, Any]], chosen: str) -> tuple[RecipeLine, ...]:

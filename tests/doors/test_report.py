@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from python_ml.errors import InputError
+from python_ml.experiments.ladder.study import Section, Study
 from python_ml.pipeline import Pipeline
+from python_ml.reporting.landing import land_experiment
 from python_ml.reporting.report import read_report, render_report, write_report
 from python_ml.reporting.report.facts import Item, Report, Skipped
+from python_ml.training.metrics import Interval
 from tests.conftest import MakePipeline
 from tests.test_road import rows
 
@@ -30,15 +34,43 @@ SVG_TEXT_OUTSIDE = """
 
 
 @pytest.fixture(scope="module")
-def report(open_shop: Pipeline) -> Report:
-    found = read_report(open_shop.warehouse)
+def climbed(open_shop: Pipeline) -> Pipeline:
+    """The shop with two experiments of order habit, of which the newer counts."""
+    for auc in (0.55, 0.71):
+        study = Study(
+            prediction="order_habit",
+            source="order_lines",
+            as_of=date(2025, 1, 1),
+            horizon_days=60,
+            seed=1,
+            sections=(
+                Section(
+                    name="rungs",
+                    title="",
+                    records=(
+                        {"rung": "01 base", "AUC as done": Interval(0.99, 0.98, 1.0),
+                         "AUC honest": Interval(auc - 0.1, auc - 0.12, auc - 0.08)},
+                        {"rung": "02 SMOTE", "AUC as done": None,
+                         "AUC honest": Interval(auc, auc - 0.02, auc + 0.02)},
+                    ),
+                    test_date=date(2024, 11, 1),
+                ),
+            ),
+        )  # fmt: skip
+        land_experiment(open_shop.warehouse, study.metric_rows())
+    return open_shop
+
+
+@pytest.fixture(scope="module")
+def report(climbed: Pipeline) -> Report:
+    found = read_report(climbed.warehouse)
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
-def page_file(open_shop: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(open_shop.warehouse, tmp_path_factory.mktemp("reports"))
+def page_file(climbed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(climbed.warehouse, tmp_path_factory.mktemp("reports"))
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +187,22 @@ def test_calibration_points_hold_the_measured_means(open_shop: Pipeline, report:
             came_true = sum(point.y * point.rows for point in points) / whole
             assert promised == pytest.approx(measured["mean_probability"])
             assert came_true == pytest.approx(measured["positive_rate"])
+
+
+def test_the_newest_ladder_stands_with_its_prediction(report: Report, page_file: Path) -> None:
+    ladders = {told.name: told.ladder for told in report.predictions}
+    assert ladders["return_risk"] is None
+    found = ladders["order_habit"]
+    assert found is not None
+    assert (found.metric, found.tested_on) == ("AUC", date(2024, 11, 1))
+    assert [rung.name for rung in found.rungs] == ["02 SMOTE", "01 base"]
+    best, base = found.rungs
+    assert best.as_done is None
+    assert best.honest is not None and best.honest.value == 0.71
+    assert base.as_done is not None and base.as_done.low == 0.98
+    page = page_file.read_text(encoding="utf-8")
+    assert page.count("How much of such a figure is leakage") == 1
+    assert ">02 SMOTE<" in page
 
 
 def test_the_same_runs_give_the_same_file(open_shop: Pipeline, tmp_path: Path) -> None:

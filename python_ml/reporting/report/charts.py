@@ -13,13 +13,14 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from python_ml.reporting.measured import Figure, Importance, Point
+from python_ml.reporting.measured import Figure, Importance, Point, Rung
 from python_ml.reporting.report.facts import Group
 
 OURS, OTHERS, LINES, TEXT, FAINT = (
     f"var(--{name})" for name in ("ours", "others", "lines", "text", "faint")
 )
 WIDTH, HEIGHT = 190, 215
+LADDER_WIDTH = 320
 STEP = 24
 """Height of one bar or one recipe."""
 MOST_FEATURES = 12
@@ -85,6 +86,36 @@ def recipes(lines: Mapping[str, Figure], published: str, title: str) -> str:
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(x="value:Q")
     return _svg((spread + points).properties(width=WIDTH, height=STEP * max(len(rows), 1)))
+
+
+def ladder(rungs: Sequence[Rung], metric: str) -> str:
+    """What is reported as it is often done beside what holds in time, rung by rung."""
+    names = {"as often done": OTHERS, "honest": OURS}
+    rows = [
+        {"rung": rung.name, "how": how, "value": figure.value, "low": figure.low,
+         "high": figure.high}
+        for rung in rungs
+        for how, figure in zip(names, (rung.as_done, rung.honest), strict=True)
+        if figure is not None
+    ]  # fmt: skip
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        y=alt.Y("rung:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
+        color=alt.Color(
+            "how:N",
+            scale=alt.Scale(domain=list(names), range=list(names.values())),
+            legend=alt.Legend(title=None, orient="top", labelColor=TEXT, labelFontSize=12),
+        ),
+    )
+    across = alt.X(
+        "low:Q",
+        title=metric,
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(format=".2f", tickCount=5),
+    )
+    spread = base.mark_rule(strokeWidth=2).encode(x=across, x2="high:Q")
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x="value:Q")
+    height = STEP * max(len(rungs), 1)
+    return _svg((spread + points).properties(width=LADDER_WIDTH, height=height))
 
 
 def calibration(points: Sequence[Point]) -> str:

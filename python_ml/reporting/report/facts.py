@@ -9,7 +9,13 @@ from typing import Any
 
 from python_ml.predictions import get_prediction
 from python_ml.predictions.base import PairPrediction
-from python_ml.reporting.measured import Measures, levels_of, read_measures
+from python_ml.reporting.measured import (
+    Ladder,
+    Measures,
+    levels_of,
+    read_ladder,
+    read_measures,
+)
 from python_ml.warehouse.postgres import Snapshot, Warehouse
 
 PROBABILITIES = ("probability", "probability_at_order")
@@ -113,6 +119,7 @@ class Told:
     is_proxy: bool
     held_out: int
     levels: tuple[Level, ...]
+    ladder: Ladder | None
 
 
 @dataclass(frozen=True)
@@ -260,6 +267,7 @@ def _told(snapshot: Snapshot, run: Run) -> Told:
             )
             for level, chosen in levels.items()
         ),
+        ladder=read_ladder(snapshot, run.prediction),
     )
 
 

@@ -58,9 +58,12 @@ def test_the_picture_has_a_point_for_each_protocol() -> None:
         {"rung": "c", "AUC as done": Interval(1.0, 1.0, 1.0), "AUC honest": None},
     )  # fmt: skip
     picture = ElementTree.fromstring(chart(replace(study().sections[0], records=records)))
-    of_kind = [element.tag.rpartition("}")[2] for element in picture]
-    assert of_kind.count("circle") == 3 + 2  # two of them say what the colours mean
-    assert "a < b" in [element.text for element in picture]
+    texts = [element.text for element in picture.iter() if element.text]
+    assert {"a < b", "c", "as often done", "honest"} <= set(texts)
+    filled = [element.get("fill") for element in picture.iter() if element.get("d")]
+    assert (filled.count("#c0392b"), filled.count("#1f6f8b")) == (3, 2)  # one of each is the key
+    assert not [value for element in picture.iter() for value in element.attrib.values()
+                if "var(" in value]  # fmt: skip
 
 
 def test_figures_land_under_an_id_of_their_content() -> None:
