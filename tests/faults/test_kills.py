@@ -18,6 +18,12 @@ def killer(make_database: Callable[[], str], tmp_path_factory: pytest.TempPathFa
     return Killer(shop, seed=5, seconds=guesses)
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    "phase",
+    [
+        pytest.param(phase, marks=() if phase in ("score", "publish") else pytest.mark.slow)
+        for phase in PHASES
+    ],
+)
 def test_after_a_kill_the_marts_stand_and_the_next_run_succeeds(killer: Killer, phase: str) -> None:
     killer.kill_in(phase, 0)

@@ -33,3 +33,19 @@
 {% macro postgres__join_by_hash() -%}
     {{ return('set local enable_nestloop = off') }}
 {%- endmacro %}
+
+{#-
+    Whether a column is among the few values that a query gives: rows are found by their index, even where
+    joins go by hash.
+-#}
+{% macro is_one_of_few(column, query) -%}
+    {{ return(adapter.dispatch('is_one_of_few', 'smartretail')(column, query)) }}
+{%- endmacro %}
+
+{% macro default__is_one_of_few(column, query) -%}
+    {{ return(column ~ ' in (' ~ query ~ ')') }}
+{%- endmacro %}
+
+{% macro postgres__is_one_of_few(column, query) -%}
+    {{ return(column ~ ' = any(array(' ~ query ~ '))') }}
+{%- endmacro %}

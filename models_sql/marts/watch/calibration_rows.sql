@@ -9,7 +9,20 @@
     indexes=[{'columns': ['run_id']}],
 ) }}
 
-with outcomes as (
+with runs as (
+
+    select runs.run_id from {{ source('predictions', 'runs') }} as runs
+    {%- if is_incremental() %}
+    where
+        not exists (
+            select 1 from {{ this }} as present
+            where present.run_id = runs.run_id
+        )
+    {%- endif %}
+
+),
+
+outcomes as (
 
     select
         outcomes.run_id,
@@ -27,13 +40,7 @@ with outcomes as (
                 outcomes.item_id asc
         ) as decile
     from {{ ref('prediction_outcomes_rows') }} as outcomes
-    {%- if is_incremental() %}
-    where
-        not exists (
-            select 1 from {{ this }} as present
-            where present.run_id = outcomes.run_id
-        )
-    {%- endif %}
+    where {{ is_one_of_few('outcomes.run_id', 'select runs.run_id from runs') }}
 
 ),
 

@@ -16,7 +16,20 @@
 {%- set newton_steps = 12 if execute else 1 %}
 {%- set fit = logistic('(earlier.shift + earlier.slope * judged_rows.logit)') %}
 
-with outcomes as (
+with runs as (
+
+    select runs.run_id from {{ source('predictions', 'runs') }} as runs
+    {%- if is_incremental() %}
+    where
+        not exists (
+            select 1 from {{ this }} as present
+            where present.run_id = runs.run_id
+        )
+    {%- endif %}
+
+),
+
+outcomes as (
 
     select
         outcomes.*,
@@ -25,13 +38,7 @@ with outcomes as (
             as row_key,
         {{ kept_from_the_edge('outcomes.probability') }} as kept_probability
     from {{ ref('prediction_outcomes_rows') }} as outcomes
-    {%- if is_incremental() %}
-    where
-        not exists (
-            select 1 from {{ this }} as present
-            where present.run_id = outcomes.run_id
-        )
-    {%- endif %}
+    where {{ is_one_of_few('outcomes.run_id', 'select runs.run_id from runs') }}
 
 ),
 
