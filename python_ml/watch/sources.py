@@ -237,12 +237,11 @@ def _say_volume(
         f"{'only ' if is_short else ''}{seen:,.0f} orders {span}, where this shop usually has "
         f"{expected:,.0f} ({{value:.2f}} standard deviations, limit {{limit:.2f}}){late}"
     )
-    found = say(thresholds["volume"], "volume", f"{window} days", value, text)
     gate = thresholds["volume"]
     # one day alone may be a holiday, and more orders than usual are no loss: both only warn
     if not is_short or gate.level(without_worst) != "refuse":
-        return [Finding(f.gate, f.subject, "warn", f.value, gate.warn.at(), f.text) for f in found]
-    return found
+        gate = gate.only_warning()
+    return say(gate, "volume", f"{window} days", value, text)
 
 
 # -- prices ----------------------------------------------------------------------------------

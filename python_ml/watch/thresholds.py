@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,6 +54,10 @@ class Gate:
         if value > self.refuse.at(usual, noise):
             return "refuse"
         return "warn" if value > self.warn.at(usual, noise) else None
+
+    def only_warning(self) -> Gate:
+        """Return the same gate for what may be warned of, and no more."""
+        return Gate(self.warn, Limit(math.inf, 0.0))
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ def test_a_source_that_is_late_is_told_with_its_newest_order(late: int, level: s
     assert finding.level == level
     newest = date.fromordinal(LAST.toordinal() - late)
     assert f"the newest order is of {newest}, {late + 1} days before" in finding.text
+    limit = getattr(read_thresholds()["volume"], level).at()
+    assert finding.limit == limit
+    assert f"limit {limit:.2f}" in finding.text
 
 
 def test_half_a_day_is_caught_in_a_large_shop_and_cannot_be_in_a_small_one() -> None:
