@@ -1,7 +1,7 @@
 """The commands of a document, and typing them.
 
 Blocks that open with ```sh are typed, in their order, by one shell, as a reader would. Those that a
-test cannot type are listed with the reason in `scenes.py`.
+test cannot type are listed with the reason in `left_out.yml`.
 """
 
 from __future__ import annotations

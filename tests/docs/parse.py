@@ -55,12 +55,14 @@ def complaint(words: list[str]) -> str | None:
     if program not in kinds:
         return None
     # "…" stands for what the reader fills in
-    arguments = [word for word in arguments if word not in ("…", "--map")] if "…" in words else arguments
+    arguments = (
+        [word for word in arguments if word not in ("…", "--map")] if "…" in words else arguments
+    )
     try:
         kinds[program](arguments)
     except SystemExit as ended:
         return None if ended.code in (0, None) else f"ends with {ended.code}"
-    except Exception as error:  # noqa: BLE001 - each program has errors of its own
+    except Exception as error:
         return f"{type(error).__name__}: {getattr(error, 'message', None) or error}"
     return None
 
