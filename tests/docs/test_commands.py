@@ -189,6 +189,7 @@ def stop(home: Path) -> None:
 
 def make_clone(folder: Path, *, edits: bool) -> None:
     """Let a folder look like a clone; what is changed in a copy changes nothing here."""
+    (PROJECT_DIR / "target").mkdir(exist_ok=True)  # where `mf` finds what a build offers
     for path in PROJECT_DIR.iterdir():
         if path.name in NOT_OF_A_CLONE or (path.name.startswith(".") and path.name != ".venv"):
             continue
