@@ -44,6 +44,7 @@ def commands_page() -> str:
             f"## {name}",
             f"```text\n{name} {pieces}\n```",
             *_paragraphs(command.help or ""),
+            *_examples(command.epilog or ""),
             table(
                 ("option", "meaning"),
                 ((code(record[0]), cell(record[1])) for record in records if record),
@@ -54,9 +55,25 @@ def commands_page() -> str:
 
 def _paragraphs(text: str) -> Iterator[str]:
     """Give the paragraphs of a help text; those that stand further in are commands."""
-    for paragraph in text.split("\n\n"):
+    commands: list[str] = []
+    for paragraph in [*text.split("\n\n"), ""]:
         lines = paragraph.splitlines()
         if lines and all(line.startswith("    ") for line in lines):
-            yield "\n".join(["```text", *(line.strip() for line in lines), "```"])
-        else:
-            yield "\n".join(line.strip() for line in lines).replace("<", "&lt;")
+            commands += [line.strip() for line in lines]
+            continue
+        if commands:
+            yield _typed(commands)
+            commands = []
+        yield "\n".join(line.strip() for line in lines).replace("<", "&lt;")
+
+
+def _examples(epilog: str) -> Iterator[str]:
+    """Give what stands below the options: a word, and commands."""
+    first, *commands = epilog.split("\n\n")
+    yield first
+    if commands:
+        yield _typed(commands)
+
+
+def _typed(commands: list[str]) -> str:
+    return "\n".join(["```text", *commands, "```"])

@@ -51,6 +51,19 @@ def receipts() -> None:
     _lines()[[*theirs]].rename(columns=theirs).to_csv("receipts_2025.csv", index=False)
 
 
+def prediction() -> None:
+    """The three files of "add a prediction", made from those of order habit as the page says."""
+    paths = [
+        *Path("models_sql/features").glob("feat_order_habit.*"),
+        *Path("models_sql/labels").glob("label_order_habit.*"),
+        Path("python_ml/predictions/order_habit.py"),
+    ]
+    for path in paths:
+        text = path.read_text(encoding="utf-8").replace("order_habit", "order_soon")
+        text = text.replace("horizon_days=180", "horizon_days=28")
+        path.with_name(path.name.replace("habit", "soon")).write_text(text, encoding="utf-8")
+
+
 def new_orders() -> None:
     """Orders of the day that is predicted, for "return risk"."""
     lines = pd.read_parquet(Path(os.environ["SMARTRETAIL_HOME"]) / "demo" / "order_lines.parquet")
@@ -96,7 +109,7 @@ def tables() -> None:
             table.to_sql(name, connection, schema="shop", index=False)
 
 
+MADE = (demo, orders, receipts, prediction, new_orders, mailing, tables)
+
 if __name__ == "__main__":
-    {f.__name__: f for f in (demo, orders, receipts, new_orders, mailing, tables)}[sys.argv[1]](
-        *sys.argv[2:]
-    )
+    {f.__name__: f for f in MADE}[sys.argv[1]](*sys.argv[2:])

@@ -20,6 +20,10 @@ SERVE = (
 )
 FREE_PORT = "import socket; s = socket.socket(); s.bind(('', 0)); print(s.getsockname()[1])"
 
+DUCKDB = """duckdb() {  # its own shell is no Python package
+    python -c "import duckdb; duckdb.connect('$2', read_only=True).sql('$3').show()"
+}"""
+
 
 @dataclass(frozen=True)
 class Swap:
@@ -98,6 +102,11 @@ SCENES = {
         prepare="python -m tests.docs.prepare receipts",
         edits=True,
     ),
+    "a prediction": Scene(
+        ("docs/add_a_prediction.md",),
+        prepare="python -m tests.docs.prepare prediction",
+        edits=True,
+    ),
     "api": Scene(
         ("docs/api.md",),
         prepare=f'PORT=$(python -c "{FREE_PORT}")\n'
@@ -135,7 +144,7 @@ SCENES = {
     "engines": Scene(
         ("docs/engines.md",),
         shop="none",
-        prepare="python -m tests.docs.prepare demo .smartretail-duckdb",
+        prepare="python -m tests.docs.prepare demo .smartretail-duckdb\n" + DUCKDB,
     ),
     "reading": Scene(
         (

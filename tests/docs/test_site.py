@@ -48,6 +48,9 @@ def test_every_command_has_its_section(site: Path) -> None:
     wanted = {name for name, _ in commands_of(command_tree())}
     assert {"smartretail run", "smartretail db dump", "smartretail features diff"} <= wanted
     assert sections(site, "commands") == wanted
+    html = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    for said in ("--horizon-days", "[default: utf-8]", "smartretail db url --role smartretail_bi"):
+        assert said in html
 
 
 def test_every_setting_has_its_row(site: Path) -> None:
