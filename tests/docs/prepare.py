@@ -67,7 +67,8 @@ def prediction() -> None:
 def new_orders() -> None:
     """Orders of the day that is predicted, for "return risk"."""
     lines = pd.read_parquet(Path(os.environ["SMARTRETAIL_HOME"]) / "demo" / "order_lines.parquet")
-    new = lines.tail(5)[["customer_id", "product_id", "quantity", "unit_price", "size"]]
+    kept = ["customer_id", "product_id", "quantity", "unit_price", "size", "brand", "state"]
+    new = lines.tail(5)[kept]
     new = new.assign(**{"Order No": "new", "ordered_at": "2026-01-01 10:00:00"})
     new.to_csv("new_orders.csv", index=False)
 

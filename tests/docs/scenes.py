@@ -64,11 +64,6 @@ ADDRESS = Swap(
 )
 FOLDER = Swap("/srv/smartretail", "$PWD/srv", "no such folder")
 RUN_ID = Swap("7834de8ca113ed34ad7c", RUN, "a run is named by what it is made of")
-AMISS = Swap(
-    "smartretail monitor",
-    "test 1 = $(smartretail monitor >seen; echo $?) #",
-    "by today's clock the newest row of the demo shop is late",
-)
 
 
 def make(target: str) -> Swap:
@@ -167,13 +162,19 @@ SCENES = {
     "return risk": Scene(
         ("docs/return_risk.md",),
         prepare="python -m tests.docs.prepare new_orders",
-        swaps=(Swap("2024-06-01", "2026-01-01", "the date that the shop's model is of"),),
+        swaps=(
+            Swap("2024-06-01", "2026-01-01", "the date that the shop's model is of"),
+            Swap(
+                "--attribute line:size",
+                "--attribute line:size --attribute product:brand --attribute customer:state",
+                "as the small shop was loaded",
+            ),
+        ),
     ),
     "recovering": Scene(
         ("docs/recover.md", "docs/schedule.md"),
         swaps=(
             RUN_ID,
-            AMISS,
             Swap("--from 2024-01-01", "--from 2025-11-01", "minutes"),
             Swap("--folds 8", "--folds 2", "minutes"),
             Swap(

@@ -199,6 +199,14 @@ def make_clone(folder: Path, *, edits: bool) -> None:
             (folder / path.name).symlink_to(path)
 
 
+def say_where(metrics: Path, address: str) -> None:
+    """Name the copied database where the build of the small shop named its own."""
+    text, name = metrics.read_text(encoding="utf-8"), address.rpartition("/")[2]
+    for quote in ('"database": "{}"', '"database":"{}"', '\\"{}\\"'):
+        text = text.replace(quote.format("smartretail"), quote.format(name))
+    metrics.write_text(text, encoding="utf-8")
+
+
 def play(scene: Scene, folder: Path, shop: SmallShop | None) -> subprocess.CompletedProcess[str]:
     """Type the commands of a scene in a folder, beside a copy of the small shop if it wants one."""
     make_clone(folder, edits=scene.edits)
@@ -219,6 +227,7 @@ def play(scene: Scene, folder: Path, shop: SmallShop | None) -> subprocess.Compl
         if scene.shop == "copy":
             ours = folder / "home"
             shutil.copytree(shop.home, ours, ignore=shutil.ignore_patterns("postgres"))
+            say_where(ours / "dbt" / "target" / "semantic_manifest.json", address)
             environment |= {"SMARTRETAIL_DATABASE_URL": address, "SMARTRETAIL_HOME": str(ours)}
     try:
         return type_all(typed(scene), folder, prepare=scene.prepare, environment=environment)
