@@ -39,7 +39,7 @@ bench-quality: .venv/installed ## Measure ours beside hand-made peers: PREDICTIO
 docs: .venv/installed ## Build the documentation into site/; a link that leads nowhere fails it.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-docs-commands: .venv/installed ## Type every command of the documents on small shops (15 minutes).
+docs-commands: .venv/installed ## Type every command of the documents on small shops (a long while).
 	$(BIN)/python -m pytest tests/docs
 
 lint: .venv/installed ## Check style and types of Python and SQL.
