@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full faults bench bench-quality lint format lock clean
+.PHONY: help install run test test-full faults bench bench-quality docs docs-commands lint format lock clean
 
 help: ## Say what there is.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
 
@@ -44,6 +44,12 @@ bench: .venv/installed ## Measure: loading beside COPY, order habit beside the t
 bench-quality: .venv/installed ## Measure ours beside hand-made peers: PREDICTION=order_habit OPTIONS="--home H".
 	$(BIN)/python -m python_ml.experiments.bench_quality $(or $(PREDICTION),order_habit) $(OPTIONS)
 
+docs: .venv/installed ## Build the documentation into site/; a link that leads nowhere fails it.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+docs-commands: .venv/installed ## Type every command of the documents on small shops (a long while).
+	$(BIN)/python -m pytest tests/docs
+
 lint: .venv/installed ## Check style and types of Python and SQL.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,5 +69,5 @@ lock: .venv/installed ## Resolve the dependencies anew into requirements.lock an
 
 clean: ## Stop the database and remove what was made, the shop's home included.
 	-test -x $(BIN)/smartretail && $(BIN)/smartretail db stop
-	rm -rf .venv .smartretail target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .smartretail site target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ be repeated: a step whose work is done already changes nothing.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -370,7 +371,7 @@ class Pipeline:
         """Say of what dbt prints that something was made."""
         text = line[10:].strip() if line[2:3] == ":" else line
         if " OK created " in text or text.startswith(("Finished", "Found")):
-            self._say("dbt: " + text.replace(".", " ").split("  ")[0])
+            self._say("dbt: " + re.split(r" \.*\s*\[", text)[0])  # without dots and time at its end
 
     def staging(self) -> str:
         """The staging folder of the shop that this home holds."""

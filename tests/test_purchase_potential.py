@@ -16,6 +16,7 @@ from python_ml.errors import BundleError
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.pipeline import DEMO_MAPPING, Pipeline
 from python_ml.predictions.purchase_potential import PREDICTION
+from python_ml.reporting.doctor import examine
 from python_ml.scoring.pairs import score_pairs
 from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle
 from python_ml.training.pairs.candidates import candidate_pairs
@@ -44,6 +45,14 @@ def bundle(shop: Pipeline) -> PairBundle:
     found = shop.newest_bundle(NAME, AS_OF, 90)
     assert isinstance(found, PairBundle)
     return found
+
+
+def test_the_doctor_finds_its_bundle_well(shop: Pipeline) -> None:
+    found = examine(shop.settings)
+    [said] = [fact.text for fact in found.facts if fact.text.startswith(f"{NAME}: 1 bundle")]
+    assert "1 fit the features as they are now" in said
+    assert "damaged" not in said
+    assert not [problem for problem in found.problems if NAME in problem.what]
 
 
 def test_nobody_is_offered_what_they_already_bought(shop: Pipeline) -> None:

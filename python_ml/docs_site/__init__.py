@@ -1,0 +1,1 @@
+"""The documentation site: reference pages that are written by what they describe."""

@@ -1,0 +1,30 @@
+"""Writing Markdown: what the reference pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def cell(text: object) -> str:
+    """Put a text into one cell of a table: on one line, with no mark that would end the cell."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def code(text: object) -> str:
+    """Put a text into a cell as code; nothing where there is nothing to show."""
+    shown = " ".join(str(text).split()).replace("|", "\\|")
+    return f"`{shown}`" if shown else ""
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table of cells that are Markdown already; nothing where it has no rows."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    if not lines:
+        return ""
+    rule = f"|{'---|' * len(header)}"
+    return "\n".join([f"| {' | '.join(header)} |", rule, *lines])
+
+
+def page(*parts: str) -> str:
+    """Put parts that say something under each other."""
+    return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
