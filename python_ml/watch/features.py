@@ -80,6 +80,8 @@ class _Judge:
 
     def feature(self, name: str, kept: FeatureReference) -> list[Finding]:
         """Return what is to be said of one feature."""
+        if not np.any(kept.counts):  # empty in training: no model looks at it
+            return []
         values = self.now.features[name]
         bins, missing, unseen = kept.counted(values)
         found = [

@@ -177,3 +177,39 @@ def test_rows_that_come_day_by_day_are_counted_by_weeks() -> None:
     counted = [sum(counts) for counts in made.features["basket_value"].counts]
     assert counted[1:] == [28 * 5] * 3
     assert sum(counted) == len(rows)
+
+
+STATES = ("empty", "one value", "many")
+
+
+def in_state(state: str, month: int) -> pd.DataFrame:
+    """A number and a category that are empty, that have one value, or that have many."""
+    features = drawn(month)[["monetary_spend", "attribute_state"]]
+    if state == "empty":
+        features["monetary_spend"] = np.nan
+        features["attribute_state"] = None
+    if state == "one value":
+        features["monetary_spend"] = 3.0
+        features["attribute_state"] = "NY"
+    return features
+
+
+@pytest.mark.parametrize("trained", STATES)
+@pytest.mark.parametrize("then", STATES)
+@pytest.mark.parametrize("scored", STATES)
+def test_features_are_judged_whatever_is_empty(trained: str, then: str, scored: str) -> None:
+    days = [FIRST + timedelta(days=30 * month) for month in range(MONTHS)]
+    reference = make_reference(
+        pd.concat([in_state(trained, month) for month in range(MONTHS)], ignore_index=True),
+        np.repeat(np.asarray(days, dtype="datetime64[D]"), CUSTOMERS),
+        np.tile(np.asarray([f"c{n}" for n in range(CUSTOMERS)], dtype=object), MONTHS),
+        categorical=("attribute_state",),
+    )
+    verdict = judged(reference, in_state(scored, MONTHS + 6), in_state(then, MONTHS + 5))
+    numbers = [finding for finding in verdict.findings if finding.subject == "monetary_spend"]
+    if trained == "empty":  # no model looks at it
+        assert numbers == []
+    elif trained == then == scored:
+        assert verdict.level == "passed"
+    elif scored == "empty":
+        assert [finding.level for finding in numbers if finding.gate == "missing"] == ["refuse"]
