@@ -125,9 +125,6 @@ class Settings(BaseSettings):
         default=None,
         description="Thresholds of the gates, instead of python_ml/watch/gates.yml.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="What is written to the log."
-    )
 
     @field_validator("home", "data_dir", mode="after")
     @classmethod
