@@ -11,8 +11,8 @@ def cell(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Put a text into a cell as code; nothing where there is nothing to show."""
-    shown = " ".join(str(text).split()).replace("|", "\\|")
+    """Put a text into a cell as code, where a bar ends no cell; nothing where it says nothing."""
+    shown = " ".join(str(text).split())
     return f"`{shown}`" if shown else ""
 
 
