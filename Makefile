@@ -28,7 +28,7 @@ install: .venv/runs ## Install what running needs; the other targets install wha
 run: .venv/runs ## Install, start the database, and predict for the demo shop.
 	$(BIN)/smartretail run
 
-test: .venv/installed ## Run the tests (some 10 minutes).
+test: .venv/installed ## Run the tests (half an hour).
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-full: .venv/installed ## Run all tests, the long ones too.
