@@ -19,8 +19,9 @@ from prefect.settings import get_current_settings
 from prefect.tasks import Task, exponential_backoff
 
 from python_ml.ingest.load import LoadReport
-from python_ml.pipeline import AnyBundle, Outcome, Pipeline, Request
+from python_ml.pipeline import Outcome, Pipeline, Request
 from python_ml.settings import PROJECT_DIR, Settings, load_settings
+from python_ml.training.bundles import AnyBundle
 from python_ml.warehouse.dbt import DbtNode
 from python_ml.warehouse.engines import require_postgres
 from python_ml.warehouse.ledger import Writer

@@ -46,10 +46,11 @@ from python_ml.scoring.score import assumptions_hash, land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.settling import TAG as OUTCOMES_TAG
 from python_ml.settling import only_outcomes_failed, outcomes_are_due
-from python_ml.training.bundle import REFERENCE, Bundle, load_bundle, save_bundle
+from python_ml.training.bundle import REFERENCE, Bundle, save_bundle
+from python_ml.training.bundles import AnyBundle, load_any_bundle
 from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
-from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle, save_pair_bundle
+from python_ml.training.pairs.bundle import PairBundle, save_pair_bundle
 from python_ml.training.pairs.snapshot import Catalogues
 from python_ml.training.pairs.spec import PairSpec
 from python_ml.training.pairs.train import train_pairs
@@ -96,7 +97,6 @@ log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
-AnyBundle = Bundle | PairBundle
 
 Training = Literal["always", "if_changed", "never"]
 """Whether a night trains: on its own input, only where no model fits, or not at all."""
@@ -394,7 +394,7 @@ class Pipeline:
         horizon_days = request.horizon_days[name]
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
         if not retrain and (folder / "bundle.json").exists():
-            return _load(prediction, folder)
+            return load_any_bundle(prediction, folder)
         # its figures are in the warehouse before the bundle counts as there
         draft = folder.with_name(f".{folder.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
@@ -405,7 +405,7 @@ class Pipeline:
         self._check_lock()
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-        return _load(prediction, folder)
+        return load_any_bundle(prediction, folder)
 
     def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
         """Train a prediction of entities into a folder, and land what was measured."""
@@ -528,7 +528,7 @@ class Pipeline:
 
     def _bundle(self, name: str, bundle_id: str) -> AnyBundle:
         folder = bundle_folder(self.settings.bundles_dir / name, bundle_id)
-        return _load(get_prediction(name), folder)
+        return load_any_bundle(get_prediction(name), folder)
 
     def may_score(self, bundle: AnyBundle) -> bool:
         """Whether a model may be published: it lost no challenge, or somebody published it."""
@@ -599,7 +599,7 @@ class Pipeline:
         )
         current = feature_hash(self.warehouse, name)
         for folder in newest_first:
-            bundle = _load(get_prediction(name), folder)
+            bundle = load_any_bundle(get_prediction(name), folder)
             if bundle.feature_hash == current and self.may_score(bundle):
                 return bundle
         raise StaleModelError(
@@ -1235,11 +1235,6 @@ def as_of_dates(first: date, last: date, every: str) -> list[date]:
             f"There is no as-of date from {first} to {last}.", "Months count from their first day."
         )
     return days
-
-
-def _load(prediction: AnyPrediction, folder: Path) -> AnyBundle:
-    of_pairs = isinstance(prediction, PairPrediction)
-    return load_pair_bundle(folder) if of_pairs else load_bundle(folder)
 
 
 def _refuse_without_model(outcomes: Sequence[Outcome], training: Training) -> None:

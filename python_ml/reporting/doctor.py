@@ -20,11 +20,9 @@ import psycopg
 from python_ml.errors import BuildError, SmartRetailError
 from python_ml.forgetting.register import read_forgotten
 from python_ml.predictions import all_predictions, get_prediction
-from python_ml.predictions.base import PairPrediction
 from python_ml.reporting.sizes import readable_size
 from python_ml.settings import Settings
-from python_ml.training.bundle import Bundle, load_bundle
-from python_ml.training.pairs.bundle import PairBundle, load_pair_bundle
+from python_ml.training.bundles import load_any_bundle
 from python_ml.warehouse.catalogue import built_catalogue, feature_hash, lineage_hashes
 from python_ml.warehouse.layout import Layout
 from python_ml.warehouse.ledger import in_force, runs_in_force
@@ -368,13 +366,12 @@ def _quiet_hash(warehouse: Warehouse | None, name: str) -> str | None:
 
 def _verified(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]]]:
     """Bundles of a prediction: (folder, feature hash) of the good, (folder, reason) of the rest."""
-    of_pairs = isinstance(get_prediction(folder.name), PairPrediction)
-    read: Callable[[Path], Bundle | PairBundle] = load_pair_bundle if of_pairs else load_bundle
+    prediction = get_prediction(folder.name)
     good, damaged = [], []
     kept = [path for path in sorted(folder.glob("*")) if path.is_dir()]
     for path in (path for path in kept if not path.name.startswith(".")):
         try:
-            good.append((path, read(path).feature_hash))
+            good.append((path, load_any_bundle(prediction, path).feature_hash))
         except SmartRetailError as error:
             damaged.append((path, error.message))
         except (OSError, ValueError, KeyError) as error:
