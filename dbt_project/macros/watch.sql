@@ -71,3 +71,18 @@
         )
     ) / (1 + 3.841458820694124 / {{ rows }})
 {%- endmacro %}
+
+{#-
+    Runs that an incremental table of rows has none of yet; all of them when it is made. For the start of a
+    model that has rows by run.
+-#}
+{% macro runs_not_there_yet() -%}
+    select runs.* from {{ source('predictions', 'runs') }} as runs
+    {%- if is_incremental() %}
+    where
+        not exists (
+            select 1 from {{ this }} as present
+            where present.run_id = runs.run_id
+        )
+    {%- endif %}
+{%- endmacro %}

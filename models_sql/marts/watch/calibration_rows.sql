@@ -11,14 +11,7 @@
 
 with runs as (
 
-    select runs.run_id from {{ source('predictions', 'runs') }} as runs
-    {%- if is_incremental() %}
-    where
-        not exists (
-            select 1 from {{ this }} as present
-            where present.run_id = runs.run_id
-        )
-    {%- endif %}
+    {{ runs_not_there_yet() }}
 
 ),
 

@@ -19,14 +19,7 @@
 
 with runs as (
 
-    select runs.* from {{ source('predictions', 'runs') }} as runs
-    {%- if is_incremental() %}
-    where
-        not exists (
-            select 1 from {{ this }} as present
-            where present.run_id = runs.run_id
-        )
-    {%- endif %}
+    {{ runs_not_there_yet() }}
 
 ),
 
@@ -190,7 +183,8 @@ promised_rows as (
         *,
         {{ logistic('logit') }} as probability,
         1 - {{ logistic('logit') }} as improbability,
-        {{ logistic('logit') }} * (1 - {{ logistic('logit') }}) as spread
+        {{ logistic('logit') }} * (1 - {{ logistic('logit') }}) as spread,
+        {{ logistic('published_logit') }} as published_probability
     from corrected_rows
 
 ),
@@ -265,10 +259,10 @@ clusters as (
         sum({{ figure }}_moved * spread * (logit - middle_logit)) as {{ figure }}_by_slope,
         {%- endfor %}
         sum(probability) as probability,
-        sum({{ logistic('published_logit') }}) as published_probability,
+        sum(published_probability) as published_probability,
         sum(
-            -probability * ln({{ logistic('published_logit') }})
-            - improbability * ln(1 - {{ logistic('published_logit') }})
+            -probability * ln(published_probability)
+            - improbability * ln(1 - published_probability)
         ) as log_loss,
         max(window_count) as window_count
     from moved_rows
