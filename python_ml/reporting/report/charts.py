@@ -71,21 +71,8 @@ def recipes(lines: Mapping[str, Figure], published: str, title: str) -> str:
          "colour": OURS if name == published else OTHERS}
         for name, figure in lines.items()
     ]  # fmt: skip
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        y=alt.Y("recipe:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
-        color=alt.Color("colour:N", scale=None),
-    )
-    spread = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X(
-            "low:Q",
-            title=title,
-            scale=alt.Scale(zero=False),
-            axis=alt.Axis(format=".2f", tickCount=4),
-        ),
-        x2="high:Q",
-    )
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(x="value:Q")
-    return _svg((spread + points).properties(width=WIDTH, height=STEP * max(len(rows), 1)))
+    colour = alt.Color("colour:N", scale=None)
+    return _intervals(rows, "recipe", colour, title, ticks=4, width=WIDTH)
 
 
 def ladder(rungs: Sequence[Rung], metric: str) -> str:
@@ -98,24 +85,34 @@ def ladder(rungs: Sequence[Rung], metric: str) -> str:
         for how, figure in zip(names, (rung.as_done, rung.honest), strict=True)
         if figure is not None
     ]  # fmt: skip
+    colour = alt.Color(
+        "how:N",
+        scale=alt.Scale(domain=list(names), range=list(names.values())),
+        legend=alt.Legend(title=None, orient="top", labelColor=TEXT, labelFontSize=12),
+    )
+    return _intervals(rows, "rung", colour, metric, ticks=5, width=LADDER_WIDTH)
+
+
+def _intervals(
+    rows: Rows, name: str, colour: alt.Color, title: str, *, ticks: int, width: int
+) -> str:
+    """Figures as points with their intervals as lines, one name below the other."""
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        y=alt.Y("rung:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
-        color=alt.Color(
-            "how:N",
-            scale=alt.Scale(domain=list(names), range=list(names.values())),
-            legend=alt.Legend(title=None, orient="top", labelColor=TEXT, labelFontSize=12),
+        y=alt.Y(f"{name}:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
+        color=colour,
+    )
+    spread = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X(
+            "low:Q",
+            title=title,
+            scale=alt.Scale(zero=False),
+            axis=alt.Axis(format=".2f", tickCount=ticks),
         ),
+        x2="high:Q",
     )
-    across = alt.X(
-        "low:Q",
-        title=metric,
-        scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=".2f", tickCount=5),
-    )
-    spread = base.mark_rule(strokeWidth=2).encode(x=across, x2="high:Q")
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(x="value:Q")
-    height = STEP * max(len(rungs), 1)
-    return _svg((spread + points).properties(width=LADDER_WIDTH, height=height))
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(x="value:Q")
+    height = STEP * max(len({row[name] for row in rows}), 1)
+    return _svg((spread + points).properties(width=width, height=height))
 
 
 def calibration(points: Sequence[Point]) -> str:
