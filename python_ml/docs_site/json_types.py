@@ -19,13 +19,8 @@ _NAMES = {
 }
 
 
-def in_words(schema: Mapping[str, Any], *, link: str = "#{}") -> str:
+def in_words(schema: Mapping[str, Any]) -> str:
     """Say what a schema takes, as Markdown.
-
-    Parameters
-    ----------
-    link
-        Where a schema of another name is described, with ``{}`` for its name in small letters.
 
     Examples
     --------
@@ -36,16 +31,16 @@ def in_words(schema: Mapping[str, Any], *, link: str = "#{}") -> str:
     """
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}]({link.format(name.lower())})"
+        return f"[{name}](#{name.lower()})"
     for several in ("anyOf", "oneOf"):
         if several in schema:
-            return ", or ".join(in_words(one, link=link) for one in schema[several])
+            return ", or ".join(in_words(one) for one in schema[several])
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {in_words(schema.get('items', {}), link=link)}"
+        return f"list of {in_words(schema.get('items', {}))}"
     name = _NAMES[schema.get("format") or schema.get("type", "object")]
     return name + _bounds(schema)
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
+def line(text: object) -> str:
+    """Put a text on one line, with no mark that would begin a tag."""
+    return " ".join(str(text).split()).replace("<", "&lt;")
+
+
 def cell(text: object) -> str:
     """Put a text into one cell of a table: on one line, with no mark that would end the cell."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+    return line(text).replace("|", "\\|")
 
 
 def code(text: object) -> str:

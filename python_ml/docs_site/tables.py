@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from python_ml.docs_site.pages import cell, code, page, table
+from python_ml.docs_site.pages import cell, code, line, page, table
 from python_ml.settings import PROJECT_DIR
 
 _BLOCK = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
@@ -160,7 +160,7 @@ def landing_page() -> str:
 def _sections(schema: str, found: Iterator[Table]) -> Iterator[str]:
     for one in found:
         yield f"## {schema}.{one.name}"
-        yield cell(one.description).replace("\\|", "|")
+        yield line(one.description)
         yield _columns(one)
 
 
