@@ -58,16 +58,6 @@ known_items as (
 
 ),
 
-known_customers as (
-
-    select distinct
-        label_windows.as_of_date,
-        interactions.customer_id
-    from label_windows
-    inner join interactions on {{ known_before('interactions', 'label_windows.as_of_date') }}
-
-),
-
 purchases as (
 
     select distinct
@@ -85,17 +75,21 @@ purchases as (
 
 ),
 
-bought_before as (
+-- Customers are known while any of their purchases is.
+customer_changes as (
+
+    {{ presence_changes('customer_items', ['customer_id']) }}
+
+),
+
+customer_spells as (
 
     select
-        label_windows.as_of_date,
-        label_windows.horizon_days,
-        customer_items.customer_id,
-        customer_items.item_level,
-        customer_items.item_id
-    from label_windows
-    inner join customer_items
-        on {{ version_known_before('customer_items', 'label_windows.as_of_date') }}
+        customer_id,
+        presence_change,
+        changed_on as known_on,
+        lead(changed_on) over (partition by customer_id order by changed_on) as superseded_on
+    from customer_changes
 
 ),
 
@@ -116,18 +110,19 @@ final as (
             and purchases.horizon_days = known_items.horizon_days
             and purchases.item_level = known_items.item_level
             and purchases.item_id = known_items.item_id
-    inner join known_customers
+    inner join customer_spells
         on
-            purchases.as_of_date = known_customers.as_of_date
-            and purchases.customer_id = known_customers.customer_id
-    left join bought_before
+            purchases.customer_id = customer_spells.customer_id
+            and customer_spells.presence_change = 1
+            and {{ version_known_before('customer_spells', 'purchases.as_of_date') }}
+    -- what they had bought before; spells of one item do not overlap
+    left join customer_items
         on
-            purchases.as_of_date = bought_before.as_of_date
-            and purchases.horizon_days = bought_before.horizon_days
-            and purchases.customer_id = bought_before.customer_id
-            and purchases.item_level = bought_before.item_level
-            and purchases.item_id = bought_before.item_id
-    where bought_before.customer_id is null
+            purchases.customer_id = customer_items.customer_id
+            and purchases.item_level = customer_items.item_level
+            and purchases.item_id = customer_items.item_id
+            and {{ version_known_before('customer_items', 'purchases.as_of_date') }}
+    where customer_items.customer_id is null
 
 )
 

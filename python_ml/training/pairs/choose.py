@@ -236,7 +236,8 @@ class PairTrainer:
             return None
         self.say(f"Comparing recipes of {self.level} on {date_}")
         return {
-            name: float(self._scores(model, test).ndcg.mean()) for name, model in fitted.items()
+            name: float(self._scores(self._predicted(model, test), test).ndcg.mean())
+            for name, model in fitted.items()
         }
 
     def _pick(
@@ -351,8 +352,10 @@ class PairTrainer:
             sorted({n for n in SWEEP if n < self.spec.candidates} | {self.spec.candidates})
         )
 
-    def _scores(self, model: FittedModel, test: Sampled) -> RankingScores:
-        probability = model.predict(test.frame.features, self.horizon_days)
+    def _predicted(self, model: FittedModel, test: Sampled) -> FloatArray:
+        return model.predict(test.frame.features, self.horizon_days)
+
+    def _scores(self, probability: FloatArray, test: Sampled) -> RankingScores:
         return ranking_scores(
             test.customer, probability, test.frame.label > 0, test.bought, self.spec.shown
         )
@@ -363,7 +366,8 @@ class PairTrainer:
         rounds, seed = self.spec.bootstrap_rounds, self.seed
         day = str(test.frame.as_of[0]) if len(test.frame) else ""
         ndcg, recall = (f"{metric}_at_{self.spec.shown}" for metric in ("ndcg", "recall"))
-        scores = {name: self._scores(model, test) for name, model in fitted.items()}
+        predicted = {name: self._predicted(model, test) for name, model in fitted.items()}
+        scores = {name: self._scores(given, test) for name, given in predicted.items()}
         ranking = [
             RankingLine(
                 recipe=name,
@@ -384,10 +388,10 @@ class PairTrainer:
             )
             for name, own in scores.items()
         ]
-        return ranking, self._probabilities(fitted, test, share, chosen)
+        return ranking, self._probabilities(predicted, test, share, chosen)
 
     def _probabilities(
-        self, fitted: Mapping[str, FittedModel], test: Sampled, share: float, chosen: str
+        self, predicted: Mapping[str, FloatArray], test: Sampled, share: float, chosen: str
     ) -> list[Measured]:
         """Return log-loss, AUC and calibration on the pairs of some customers."""
         part = min(1.0, self.spec.pairs_measured / max(len(test.frame), 1))
@@ -399,9 +403,8 @@ class PairTrainer:
         label, entity = frame.label, frame.entity
         constant = np.full(len(frame), float(label.mean()))
         measured = []
-        for name, model in fitted.items():
-            raw = model.predict(frame.features, self.horizon_days)
-            given = with_prior(raw, float(np.log(share)))
+        for name, raw in predicted.items():
+            given = with_prior(raw[kept], float(np.log(share)))
             gains = {}
             if name == chosen:
                 gains[BASE_RATE] = paired_gain(
