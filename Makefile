@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install spark run test test-full test-spark faults bench bench-quality docs docs-commands lint format lock clean
+.PHONY: help install spark run test test-full test-spark test-spark-full faults bench bench-quality docs docs-commands lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ test: .venv/installed ## Run the tests (half an hour).
 
 test-full: .venv/installed ## Run all tests, the long ones too.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not spark"
+
+test-spark-full: .venv/installed .venv/spark ## The same, and the whole road to a publishing on Spark.
+	$(BIN)/python -m pytest -m spark
 
 test-spark: .venv/installed .venv/spark ## Run the tests of the engine spark (five minutes); without a JVM they are skipped.
 	$(BIN)/python -m pytest -m "spark and not slow"
