@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full faults bench bench-quality docs docs-commands lint format lock clean
+.PHONY: help install spark run test test-full test-spark test-spark-full faults bench bench-quality docs docs-commands lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -23,16 +23,28 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
+.venv/spark: .venv/runs requirements-spark.lock
+	$(PIP) --require-hashes -r requirements-spark.lock
+	@touch $@
+
 install: .venv/runs ## Install what running needs; the other targets install what they need.
+
+spark: .venv/spark ## Install what the engine spark needs beside that; a JVM (17 or later) must be there.
 
 run: .venv/runs ## Install, start the database, and predict for the demo shop.
 	$(BIN)/smartretail run
 
 test: .venv/installed ## Run the tests (half an hour).
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not spark"
 
 test-full: .venv/installed ## Run all tests, the long ones too.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not spark"
+
+test-spark-full: .venv/installed .venv/spark ## The same, and the whole road to a publishing on Spark.
+	$(BIN)/python -m pytest -m spark
+
+test-spark: .venv/installed .venv/spark ## Run the tests of the engine spark (five minutes); without a JVM they are skipped.
+	$(BIN)/python -m pytest -m "spark and not slow"
 
 faults: .venv/installed ## Kill every phase of a small shop 20 times at random moments (40 minutes).
 	$(BIN)/python -m tests.faults $(OPTIONS)
@@ -63,9 +75,10 @@ format: .venv/installed ## Put Python into shape.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 
-lock: .venv/installed ## Resolve the dependencies anew into requirements.lock and requirements-dev.lock.
+lock: .venv/installed ## Resolve the dependencies anew into the three lock files.
 	$(LOCK) --group build --group dev --upgrade --output-file requirements-dev.lock
 	$(LOCK) --group build --constraints requirements-dev.lock --upgrade --output-file requirements.lock
+	$(LOCK) --group spark --constraints requirements-dev.lock --upgrade --output-file requirements-spark.lock
 
 clean: ## Stop the database and remove what was made, the shop's home included.
 	-test -x $(BIN)/smartretail && $(BIN)/smartretail db stop

@@ -888,7 +888,7 @@ class Pipeline:
         writer.record(runs, "checking")
         unsettled: BuildError | None = None
         try:
-            self._dbt([*BUILD, "--select", "source:predictions+", "resource_type:seed"])
+            self._build_marts(["source:predictions+", "resource_type:seed"])
         except Exception as error:
             if not isinstance(error, BuildError) or not self._is_of_outcomes(error):
                 writer.record(runs, "refused", " ".join(str(error).split())[:500])
@@ -906,9 +906,14 @@ class Pipeline:
             raise self._unsettled(writer, unsettled)
         return waiting
 
+    def _build_marts(self, selected: Sequence[str]) -> None:
+        left_out = self.warehouse.not_published
+        self._dbt([*BUILD, "--select", *selected, *(["--exclude", *left_out] if left_out else [])])
+
     def copy_for_bi(self) -> None:
         """Bring the copy that BI reads up to what is in force, where the database is a file."""
         folder = self.settings.home / "bi"
+        self.warehouse.after_publishing()
         if isinstance(self.warehouse, DuckDBWarehouse) and refresh_copy(self.warehouse, folder):
             self._say(f"Copied the marts for BI to {folder}")
 
@@ -924,7 +929,7 @@ class Pipeline:
             return
         self._say("Settling runs whose truth is known")
         try:
-            self._dbt([*BUILD, "--select", f"tag:{OUTCOMES_TAG}"])
+            self._build_marts([f"tag:{OUTCOMES_TAG}"])
         except BuildError as error:
             raise self._unsettled(writer, error) from error
 

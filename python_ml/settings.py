@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from python_ml.errors import SettingsError
 from python_ml.warehouse.layout import LAYERS
 
-Engine = Literal["postgres", "duckdb"]
+Engine = Literal["postgres", "duckdb", "spark"]
 """What keeps a shop's tables."""
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -42,13 +42,22 @@ class Settings(BaseSettings):
     )
     engine: Engine | None = Field(
         default=None,
-        description="postgres or duckdb; unset, what the home was made with, else postgres.",
+        description="postgres, duckdb or spark; unset, what the home was made with, else postgres.",
     )
     engine_memory: str | None = Field(
         default=None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
         description="What DuckDB may use before it works on disk, as 8GB; unset, most of the "
-        "machine.",
+        "machine. With Spark, the memory of the driver; unset, 1 GB.",
+    )
+    spark_master: str | None = Field(
+        default=None,
+        description="Where Spark works, as spark://host:7077 or yarn; unset, on this machine.",
+    )
+    spark_settings: dict[str, str] = Field(
+        default={},
+        description="Further settings of Spark, or other values for ours, as JSON: "
+        '{"spark.executor.memory": "8g"}.',
     )
     database_url: SecretStr | None = Field(
         default=None,

@@ -25,9 +25,13 @@
                 then cast(replace({{ value }}, ',', '.') as {{ type_double() }})
         end
     {%- else -%}
-        {%- set iso_parts = {'iso': '\\1-\\2-\\3', 'dmy': '\\3-\\2-\\1', 'mdy': '\\3-\\1-\\2'} -%}
+        {%- set iso_parts = {'iso': [1, 2, 3], 'dmy': [3, 2, 1], 'mdy': [3, 1, 2]} -%}
+        {%- set iso_text = [] -%}
+        {%- for part in iso_parts[recorded.notation] -%}
+            {%- do iso_text.append(regexp_group(part)) -%}
+        {%- endfor -%}
         {%- set iso = "regexp_replace(" ~ value ~ ", '^([0-9]+)[-/.]([0-9]+)[-/.]([0-9]+).*$', '"
-            ~ iso_parts[recorded.notation] ~ "')" -%}
+            ~ (iso_text | join('-')) ~ "')" -%}
         case
             when {{ regexp_matches(value, recorded.pattern) }} then {{ date_if_valid(iso) }}
         end

@@ -32,10 +32,10 @@
 {% macro placed(layer, name) -%}
     {%- if one_schema() -%}
         {{ return(api.Relation.create(
-            database=target.database, schema=one_schema(), identifier=layer ~ '__' ~ name, type='table'
+            database=target.database or none, schema=one_schema(), identifier=layer ~ '__' ~ name, type='table'
         )) }}
     {%- endif -%}
     {{ return(api.Relation.create(
-        database=target.database, schema=layer, identifier=name, type='table'
+        database=target.database or none, schema=layer, identifier=name, type='table'
     )) }}
 {%- endmacro %}

@@ -51,20 +51,14 @@
 
 {% macro create_landing_tables() -%}
     {%- if execute -%}
+        {%- do register_given_tables() -%}
         {%- set landing = placed('predictions', 'runs') -%}
         {#- `if not exists` would ask for the right to create schemas even where it is there -#}
-        {%- if not adapter.check_schema_exists(target.database, landing.schema) -%}
+        {%- if not adapter.check_schema_exists(target.database or none, landing.schema) -%}
             {%- do adapter.create_schema(landing) -%}
         {%- endif -%}
         {%- for name, columns in landing_tables().items() -%}
-            {%- set definition -%}
-                create table if not exists {{ placed('predictions', name) }} (
-                    {%- for column, type in columns %}
-                    {{ column }} {{ type }}{{ ',' if not loop.last }}
-                    {%- endfor %}
-                )
-            {%- endset -%}
-            {%- do run_query(definition) -%}
+            {%- do run_query(create_empty_table(placed('predictions', name), columns)) -%}
         {%- endfor -%}
         {%- do create_actions_table() -%}
     {%- endif -%}
@@ -73,13 +67,13 @@
 {#- Actions that the shop took, empty where it told of none (python_ml/ingest/actions.py fills it). -#}
 {% macro create_actions_table() -%}
     {%- set actions = placed('raw', 'actions') -%}
-    {%- if adapter.check_schema_exists(target.database, actions.schema)
+    {%- if adapter.check_schema_exists(target.database or none, actions.schema)
         and not env_var('SMARTRETAIL_SCRATCH_SCHEMA', '') -%}
-        {%- do run_query(
-            'create table if not exists ' ~ actions ~ ' (customer_id ' ~ dbt.type_string()
-            ~ ', action ' ~ dbt.type_string() ~ ', prediction ' ~ dbt.type_string()
-            ~ ', acted_at ' ~ dbt.type_timestamp() ~ ', known_at ' ~ dbt.type_timestamp()
-            ~ ', loaded_at ' ~ dbt.type_timestamp() ~ ', file_name ' ~ dbt.type_string() ~ ')'
-        ) -%}
+        {%- set text = dbt.type_string() -%}
+        {%- set at = dbt.type_timestamp() -%}
+        {%- do run_query(create_empty_table(actions, [
+            ('customer_id', text), ('action', text), ('prediction', text), ('acted_at', at),
+            ('known_at', at), ('loaded_at', at), ('file_name', text),
+        ])) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -38,5 +38,5 @@
     `prior` said yes. With no case it is the prior.
 -#}
 {% macro smoothed_rate(yes, cases, prior, strength) -%}
-    (({{ yes }} + {{ strength }} * {{ prior }}) / ({{ cases }} + {{ strength }}))
+    ({{ quotient('(' ~ yes ~ ' + ' ~ strength ~ ' * ' ~ prior ~ ')', '(' ~ cases ~ ' + ' ~ strength ~ ')') }})
 {%- endmacro %}

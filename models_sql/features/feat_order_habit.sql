@@ -53,7 +53,8 @@ known_orders as (
         lag(orders.ordered_on) over customer_orders as previous_on,
         first_value(orders.ordered_on) over customer_orders as first_on,
         last_value(orders.ordered_on) over (
-            customer_orders rows between unbounded preceding and unbounded following
+            partition by as_of_dates.as_of_date, orders.customer_id order by orders.ordered_on
+            rows between unbounded preceding and unbounded following
         ) as last_on
     from as_of_dates
     inner join orders on {{ known_before('orders', 'as_of_dates.as_of_date') }}

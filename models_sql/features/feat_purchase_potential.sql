@@ -191,9 +191,12 @@ final as (
         {{ per_thousand('new_buyers_decayed_' ~ days ~ 'd', 'same_level') }}
             as product_new_buyer_share_decayed_{{ days }}d,
         {%- endfor %}
-        {{ ratio('new_buyers_7d + 0.5', '(new_buyers_30d * 7.0 / 30) + 0.5') }} as product_trend_7d,
-        {{ ratio('new_buyers_30d + 1', '(new_buyers_90d / 3.0) + 1') }} as product_trend_30d,
-        {{ ratio('new_buyers_90d + 1', '(new_buyers_180d / 2.0) + 1') }} as product_trend_90d,
+        {{ ratio('new_buyers_7d + 0.5', '(' ~ quotient('new_buyers_30d * 7.0', 30) ~ ') + 0.5') }}
+            as product_trend_7d,
+        {{ ratio('new_buyers_30d + 1', '(' ~ quotient('new_buyers_90d', 3.0) ~ ') + 1') }}
+            as product_trend_30d,
+        {{ ratio('new_buyers_90d + 1', '(' ~ quotient('new_buyers_180d', 2.0) ~ ') + 1') }}
+            as product_trend_90d,
         {{ ratio('lines_total', 'buyers_total') }} as product_lines_per_buyer,
         {{ ratio('quantity', 'lines_total') }} as product_mean_quantity,
         mean_price as product_mean_price,

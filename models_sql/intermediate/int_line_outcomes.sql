@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized=view_that_python_reads()) }}
 
 with outcomes as (
 

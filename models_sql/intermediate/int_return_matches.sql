@@ -92,7 +92,7 @@ final as (
         -- at the price it was bought for; at its own where the purchase is not known
         case
             when matches.purchase_row_id is null then matches.quantity * return_rows.unit_price
-            else matches.quantity / purchase_rows.quantity * cast(
+            else {{ quotient('matches.quantity', 'purchase_rows.quantity') }} * cast(
                 purchase_rows.quantity * purchase_rows.unit_price * (1 - purchase_rows.discount)
                 as {{ type_amount() }}
             )

@@ -35,7 +35,7 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         help="What keeps the tables [default: what the home was made with, else postgres].",
-        metavar="postgres|duckdb",
+        metavar="postgres|duckdb|spark",
     ),
 ]
 

@@ -285,6 +285,13 @@ def env(home: Home = None, engine: Engine = None) -> None:
     `smartretail` and the flows write what BI reads. `mf query` answers from what is published.
     """
     pipeline = open_pipeline(home, quiet=True, engine=engine)
+    if pipeline.warehouse.engine == "spark":
+        raise InputError(
+            "`smartretail env` does not work with the engine spark: what the driver keeps is "
+            "handed to Spark by `smartretail` alone.",
+            "Build with `smartretail build`; read Spark's tables where they are, in the folder "
+            "spark/warehouse of the home.",
+        )
     offer_metrics(pipeline.settings)
     variables = dbt_environment(pipeline.settings, pipeline.warehouse, pipeline.staging(), "dev")
     variables["SMARTRETAIL_DEV_SCHEMA"] = dev_schema()

@@ -153,30 +153,31 @@ def run_dbt(
         "--target-path", str(target_dir),
         "--log-path", str(log_dir),
     ]  # fmt: skip
-    environment = {
-        **os.environ,
-        **dbt_environment(settings, warehouse, staging, target),
-        **(extra_environment or {}),
-    }
     log.debug("dbt %s", " ".join(arguments))
     last_lines: list[str] = []
-    with subprocess.Popen(
-        command,
-        cwd=project_dir,
-        env=environment,
-        stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        threading.Thread(target=_end_on, args=(process, stop), daemon=True).start()
-        for line in process.stdout:
-            last_lines = [*last_lines[-30:], line.rstrip()]
-            if on_line is not None:
-                on_line(line.rstrip())
+    with warehouse.while_dbt_runs():
+        environment = {
+            **os.environ,
+            **dbt_environment(settings, warehouse, staging, target),
+            **(extra_environment or {}),
+        }
+        with subprocess.Popen(
+            command,
+            cwd=project_dir,
+            env=environment,
+            stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            threading.Thread(target=_end_on, args=(process, stop), daemon=True).start()
+            for line in process.stdout:
+                last_lines = [*last_lines[-30:], line.rstrip()]
+                if on_line is not None:
+                    on_line(line.rstrip())
     if stop is not None and stop.is_set():
         raise LostLockError(
             f"dbt {arguments[0]} was ended: this run lost the shop's lock, with its connection.",

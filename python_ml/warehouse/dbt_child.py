@@ -15,7 +15,7 @@ from uuid import UUID
 
 def main() -> None:
     """Run dbt with the arguments of this process; for a flow run of Prefect, shown there."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     flow_run_id = os.environ.get("SMARTRETAIL_FLOW_RUN_ID")
     # what is imported below takes seconds; the watch stands before it
     if flow_run_id:
@@ -24,7 +24,8 @@ def main() -> None:
     importlib.import_module("dbt.cli.main").cli()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait until the pipe from our parent ends, then end."""
     while os.read(0, 1):  # not sys.stdin: its lock would be held when dbt ends first
         pass
     # dbt's threads cannot be asked to stop; the server rolls back what their connections had open

@@ -289,6 +289,7 @@ class DuckDBWarehouse(Warehouse):
         try:
             if len(duckdb.extract_statements(query)) != 1:
                 raise InputError("The database takes one statement at a time.")
+            self._before_question(raw)
             raw.execute("set enable_external_access = false")
             raw.execute("set lock_configuration = true")
             result = raw.execute(query)
@@ -356,21 +357,16 @@ class DuckDBWarehouse(Warehouse):
         BusyError
             When another process holds it for longer than ``wait_seconds``.
         """
+        busy = BusyError(
+            f"Another run is at work on this shop (waited {wait_seconds:g} s).",
+            "Let it finish, or wait longer with SMARTRETAIL_LOCK_WAIT_SECONDS.",
+        )
         path = self.path.with_name(self.path.name + ".lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            deadline = time.monotonic() + wait_seconds
-            while not _try_lock(descriptor):
-                if time.monotonic() >= deadline:
-                    raise BusyError(
-                        f"Another run is at work on this shop (waited {wait_seconds:g} s).",
-                        "Let it finish, or wait longer with SMARTRETAIL_LOCK_WAIT_SECONDS.",
-                    )
-                time.sleep(0.2)
-            yield HeldFile(path, descriptor)
-        finally:
-            os.close(descriptor)  # with it goes the lock
+        with hold_file(path, wait_seconds, busy) as held:
+            yield held
+
+    def _before_question(self, raw: duckdb.DuckDBPyConnection) -> None:
+        """Say what a user's statement may reach beside the file: nothing."""
 
     @property
     def _temp(self) -> Path:
@@ -436,6 +432,28 @@ class HeldFile:
         except OSError:
             return False
         return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+
+@contextmanager
+def hold_file(path: Path, wait_seconds: float, busy: BusyError) -> Iterator[HeldFile]:
+    """Hold a lock file; the system gives it back when we die.
+
+    Raises
+    ------
+    BusyError
+        The one given, when another process holds it for longer than ``wait_seconds``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise busy
+            time.sleep(0.2)
+        yield HeldFile(path, descriptor)
+    finally:
+        os.close(descriptor)  # with it goes the lock
 
 
 @contextmanager

@@ -7,7 +7,7 @@ older than that file are PostgreSQL's.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from python_ml.errors import InputError
 from python_ml.settings import Engine, Settings
@@ -27,7 +27,8 @@ def held_engine(home: Path) -> Engine | None:
     """The engine that a home was made with; None for one that was not used yet."""
     path = home / ENGINE_FILE
     if path.is_file():
-        return "duckdb" if path.read_text(encoding="ascii").strip() == "duckdb" else "postgres"
+        written = path.read_text(encoding="ascii").strip()
+        return next((engine for engine in get_args(Engine) if engine == written), "postgres")
     return "postgres" if any((home / name).exists() for name in _MADE_BY_RUNS) else None
 
 
@@ -74,6 +75,20 @@ def open_warehouse(settings: Settings) -> Warehouse:
     An embedded PostgreSQL server is started where none is configured.
     """
     engine = engine_of(settings)
+    if engine == "spark":
+        from python_ml.warehouse.spark import SparkWarehouse, require_spark  # noqa: PLC0415
+
+        _require_no_server(settings)
+        require_spark()
+        _remember(settings.home, engine)
+        return SparkWarehouse(
+            settings.home,
+            master=settings.spark_master,
+            settings=settings.spark_settings,
+            threads=settings.threads,
+            memory=settings.engine_memory,
+            wait_seconds=settings.lock_wait_seconds,
+        )
     if engine == "duckdb":
         # each driver is needed by its own homes alone
         from python_ml.warehouse.duckdb_file import DuckDBWarehouse  # noqa: PLC0415
@@ -106,8 +121,8 @@ def _require_no_server(settings: Settings) -> None:
     for name, value in named.items():
         if value is not None:
             raise InputError(
-                f"{name} is set, and the home {settings.home} has the engine duckdb, "
-                "which is a file in the home.",
+                f"{name} is set, and the home {settings.home} has the engine "
+                f"{engine_of(settings)}, which is files in the home.",
                 f"Unset {name} (look into .env, too), or use another home with --home.",
             )
 

@@ -258,6 +258,9 @@ class Warehouse:
 
     engine: ClassVar[Engine] = "postgres"
 
+    not_published: ClassVar[tuple[str, ...]] = ()
+    """What dbt leaves out on this engine when it builds marts: selectors of dbt."""
+
     def __init__(self, url: str, layout: Layout | None = None) -> None:
         self._url = url
         self._catalog: adbc_driver_manager.AdbcDatabase | None = None
@@ -291,6 +294,14 @@ class Warehouse:
     def profiles(self) -> str:
         """Name of the folder that holds dbt's profile for this engine."""
         return "profiles"
+
+    @contextmanager
+    def while_dbt_runs(self) -> Iterator[None]:
+        """Around each run of dbt, for engines that hand something over; nothing here."""
+        yield
+
+    def after_publishing(self) -> None:
+        """After another run came into force, for engines that show it by more than one row."""
 
     @contextmanager
     def connect(self, autocommit: bool = False) -> Iterator[Connection]:

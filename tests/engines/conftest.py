@@ -1,4 +1,4 @@
-"""A home on DuckDB beside one on PostgreSQL."""
+"""A home on DuckDB, and one on Spark, beside one on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,5 +19,24 @@ def make_pair(make_pipeline: MakePipeline) -> object:
             make_pipeline(**settings),
             make_pipeline(database_url="", engine="duckdb", **settings),
         )
+
+    return make
+
+
+QUICK_JVM = {
+    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # small shops: compiling each query takes longer than running it
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+
+
+@pytest.fixture(scope="session")
+def make_spark(make_pipeline: MakePipeline) -> MakePipeline:
+    """Open a home on Spark, with two threads on this machine; takes settings by name."""
+
+    def make(**settings: object) -> Pipeline:
+        ours = {"engine": "spark", "threads": 2, "spark_settings": QUICK_JVM}
+        return make_pipeline(database_url="", **{**ours, **settings})
 
     return make

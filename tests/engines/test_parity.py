@@ -76,7 +76,7 @@ def test_random_shops_come_out_the_same(
     files = [shop, corrected(shop, seeds[0])]
     folder = tmp_path_factory.mktemp("shops")
     for pipeline in pair:
-        _build(pipeline, files, folder)
+        build(pipeline, files, folder)
     assert differences(*pair) == []
     lines = read_table(pair[1], "intermediate", "int_order_lines")
     assert lines["superseded_on"].notna().any(), "no line was corrected"
@@ -92,7 +92,7 @@ def test_the_comparison_finds_a_cell_that_moved() -> None:
     assert difference(rows, rows.head(1)) is not None
 
 
-def _build(pipeline: Pipeline, files: list[pd.DataFrame], folder: Path) -> None:
+def build(pipeline: Pipeline, files: list[pd.DataFrame], folder: Path) -> None:
     """Load the files one after another into an emptied home, and build all features and labels."""
     with pipeline.warehouse.connect() as connection:
         for schema in SCHEMAS:

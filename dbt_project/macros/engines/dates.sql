@@ -69,7 +69,12 @@
 {%- endmacro %}
 
 {% macro spark__days_from_to(first_day, last_day) -%}
-    select explode(sequence({{ first_day }}, {{ last_day }}, interval 1 day)) as date_day
+    select explode(
+        case
+            when {{ first_day }} <= {{ last_day }}
+                then sequence({{ first_day }}, {{ last_day }}, interval 1 day)
+        end
+    ) as date_day
 {%- endmacro %}
 
 {#- A text as a date where it is one, else null. -#}
@@ -79,6 +84,10 @@
 
 {% macro default__date_if_valid(text) -%}
     try_cast({{ text }} as date)
+{%- endmacro %}
+
+{% macro spark__date_if_valid(text) -%}
+    try_to_date({{ text }}, 'y-M-d')
 {%- endmacro %}
 
 {% macro postgres__date_if_valid(text) -%}

@@ -46,6 +46,25 @@
     )
 {%- endmacro %}
 
+{% macro spark__reasons_in_words(reasons) -%}
+    {%- set listed = "from_json(" ~ reasons ~ ", 'array<struct<words: string, logit: double>>')" -%}
+    nullif(
+        concat_ws(
+            '; ',
+            {%- for words, sign in [('more likely: ', '>'), ('less likely: ', '<')] %}
+            '{{ words }}' || nullif(array_join(
+                transform(
+                    filter({{ listed }}, reason -> reason.logit {{ sign }} 0 and reason.words is not null),
+                    reason -> reason.words
+                ),
+                ', '
+            ), ''){{ ',' if not loop.last }}
+            {%- endfor %}
+        ),
+        ''
+    )
+{%- endmacro %}
+
 {#- One text of a JSON object, null where it has none of that name. -#}
 {% macro json_text(object, name) -%}
     {{ return(adapter.dispatch('json_text', 'smartretail')(object, name)) }}
@@ -57,4 +76,8 @@
 
 {% macro duckdb__json_text(object, name) -%}
     (cast({{ object }} as json) ->> '{{ name }}')
+{%- endmacro %}
+
+{% macro spark__json_text(object, name) -%}
+    get_json_object({{ object }}, '$.{{ name }}')
 {%- endmacro %}

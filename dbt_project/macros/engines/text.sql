@@ -23,3 +23,22 @@
 {% macro default__listed(text, place, condition) -%}
     string_agg({{ text }}, ', ' order by {{ place }}) filter (where {{ condition }})
 {%- endmacro %}
+
+{% macro spark__listed(text, place, condition) -%}
+    array_join(transform(array_sort(
+        collect_list(struct({{ place }} as place, {{ text }} as said)) filter (where {{ condition }})
+    ), listed -> listed.said), ', ')
+{%- endmacro %}
+
+{#- The n-th group of a regular expression, as a replacement names it. -#}
+{% macro regexp_group(number) -%}
+    {{ return(adapter.dispatch('regexp_group', 'smartretail')(number)) }}
+{%- endmacro %}
+
+{% macro default__regexp_group(number) -%}
+    {{ return('\\' ~ number) }}
+{%- endmacro %}
+
+{% macro spark__regexp_group(number) -%}
+    {{ return('$' ~ number) }}
+{%- endmacro %}

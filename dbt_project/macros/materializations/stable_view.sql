@@ -23,7 +23,7 @@
             create or replace view {{ target_relation }} as
             {{ sql }}
         {%- endcall %}
-        {%- do run_query("comment on view " ~ target_relation ~ " is '" ~ mark ~ "'") -%}
+        {%- do run_query(mark_stable_view(target_relation, mark)) -%}
         {%- set grants = dict(config.get('grants') or {}) -%}
         {%- if model.config.schema == 'marts' -%}
             {%- set readers = (grants.get('select') or []) + marts_readers(target_relation) -%}
@@ -36,6 +36,19 @@
 
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+{#- The statement that leaves a mark on a view. -#}
+{% macro mark_stable_view(relation, mark) -%}
+    {{ return(adapter.dispatch('mark_stable_view', 'smartretail')(relation, mark)) }}
+{%- endmacro %}
+
+{% macro default__mark_stable_view(relation, mark) -%}
+    comment on view {{ relation }} is '{{ mark }}'
+{%- endmacro %}
+
+{% macro spark__mark_stable_view(relation, mark) -%}
+    alter view {{ relation }} set tblproperties ('smartretail.definition' = '{{ mark }}')
+{%- endmacro %}
 
 {#- The mark that was left on a view when it was defined. -#}
 {% macro stable_view_mark(relation) -%}
@@ -53,6 +66,11 @@
         ~ "' and schema_name = '" ~ relation.schema ~ "' and view_name = '" ~ relation.identifier ~ "'"
     ) -%}
     {{ return(found.rows[0][0] if found.rows | length else none) }}
+{%- endmacro %}
+
+{% macro spark__stable_view_mark(relation) -%}
+    {%- set found = run_query('show tblproperties ' ~ relation ~ " ('smartretail.definition')") -%}
+    {{ return(found.rows[0][1]) }}
 {%- endmacro %}
 
 {% macro default__stable_view_mark(relation) -%}

@@ -1,0 +1,52 @@
+"""Write what Spark's views say as Parquet files: a process of its own, for a JVM serves one home.
+
+Its first argument is the folder; the others are views, as ``marts.order_habit``. Without any, those
+that Python and BI read: the marts, and what staging says of predictions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from python_ml.warehouse.dbt_child import end_with_parent
+
+
+def main() -> None:
+    """Write the views that the arguments of this process name."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    spark = session()
+    try:
+        for view in sys.argv[2:] or _seen(spark):
+            folder = Path(sys.argv[1], *view.split("."))
+            spark.table(view).coalesce(1).write.mode("overwrite").parquet(folder.as_uri())
+    finally:
+        spark.stop()
+
+
+def session() -> SparkSession:
+    """A session of the home that the environment names."""
+    builder = SparkSession.builder.enableHiveSupport()
+    for name, value in json.loads(os.environ["SMARTRETAIL_SPARK_CONF"]).items():
+        builder = builder.config(name, value)
+    spark: SparkSession = builder.config("spark.sql.ansi.enabled", "false").getOrCreate()
+    return spark
+
+
+def _seen(spark: SparkSession) -> list[str]:
+    schemas = {row[0] for row in spark.sql("show schemas").collect()}
+    return [
+        f"{row[0]}.{row[1]}"
+        for schema, names in (("marts", "*"), ("staging", "stg_predictions__*"))
+        if schema in schemas
+        for row in spark.sql(f"show views in {schema} like '{names}'").collect()
+    ]
+
+
+if __name__ == "__main__":
+    main()

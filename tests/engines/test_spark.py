@@ -1,0 +1,124 @@
+"""Spark builds, predicts and publishes what PostgreSQL and DuckDB do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import duckdb
+import pandas as pd
+import pytest
+
+from python_ml.ingest.demo import DemoShop, write_demo_shop
+from python_ml.pipeline import DEMO_MAPPING
+from python_ml.warehouse.bi_copy import COPY_FILE
+from python_ml.warehouse.ledger import in_force
+from python_ml.warehouse.spark import has_java
+from tests.conftest import MakePipeline
+from tests.engines.conftest import Pair
+from tests.engines.parity import built_models, differences, read_table
+from tests.engines.shops import corrected, random_shop
+from tests.engines.test_parity import EVERYTHING, NORTHWIND, build
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.skipif(find_spec("pyspark") is None, reason="the group spark is not installed"),
+    pytest.mark.skipif(not has_java(), reason="no JVM: `java` is not found"),
+]
+
+NAME = "order_habit"
+OF_THE_RUN = r"(run_id|model_version|scored_at)$"
+"""What tells two runs apart that say the same."""
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not NORTHWIND.is_dir(), reason="SMARTRETAIL_DATA_DIR has no northwind")
+def test_northwind_comes_out_the_same_on_three_engines(
+    make_pair: Callable[..., Pair], make_spark: MakePipeline
+) -> None:
+    spark = make_spark()
+    others = make_pair()
+    for pipeline in (spark, *others):
+        pipeline.load("northwind", [NORTHWIND])
+        pipeline.ask(pipeline.request())
+        pipeline._dbt(EVERYTHING)
+    assert len(read_table(spark, "features", "feat_order_habit")) > 1000
+    assert len(built_models(spark)) > 20
+    for other in others:
+        assert differences(other, spark) == []
+
+
+def test_a_random_shop_comes_out_the_same_on_three_engines(
+    make_pair: Callable[..., Pair],
+    make_spark: MakePipeline,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    spark = make_spark()
+    others = make_pair()
+    shop = pd.concat(
+        [
+            random_shop(seed, 40, named_lines=named_lines, prefix=f"{seed}:")
+            for seed, named_lines in ((1, True), (2, False), (3, True), (4, False))
+        ],
+        ignore_index=True,
+    )
+    files = [shop, corrected(shop, 1)]
+    folder = tmp_path_factory.mktemp("shops")
+    for pipeline in (spark, *others):
+        build(pipeline, files, folder)
+    for other in others:
+        assert differences(other, spark) == []
+    lines = read_table(spark, "intermediate", "int_order_lines")
+    assert lines["superseded_on"].notna().any(), "no line was corrected"
+
+
+@pytest.fixture(scope="module")
+def shops(
+    make_pipeline: MakePipeline, make_spark: MakePipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Pair:
+    """The same small demo shop, published on PostgreSQL and on Spark."""
+    path = write_demo_shop(
+        DemoShop(customers=150, years=2, products=50), tmp_path_factory.mktemp("demo")
+    ).order_lines
+    pair = make_pipeline(effort="quick"), make_spark(effort="quick")
+    for pipeline in pair:
+        pipeline.load("order_lines", [path], DEMO_MAPPING)
+        pipeline.run(pipeline.request(only=[NAME]))
+    return pair
+
+
+@pytest.mark.slow
+def test_the_demo_shop_comes_out_the_same(shops: Pair) -> None:
+    assert differences(*shops) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("layer", "name"), [("mart_rows", f"{NAME}_rows"), ("marts", NAME), ("marts", "customers")]
+)
+def test_predictions_and_what_marts_say_of_them_are_the_same(
+    shops: Pair, layer: str, name: str
+) -> None:
+    one, other = (
+        read_table(pipeline, layer, name).sort_values("customer_id", ignore_index=True)
+        for pipeline in shops
+    )
+    one, other = (rows.loc[:, ~rows.columns.str.contains(OF_THE_RUN)] for rows in (one, other))
+    assert len(one) > 100
+    # a score may differ by what its sums were added up in; what hangs on it stays the same
+    pd.testing.assert_frame_equal(one, other, rtol=1e-6, atol=1e-6, check_dtype=False)
+
+
+@pytest.mark.slow
+def test_what_is_in_force_stands_in_the_copy_for_bi(shops: Pair) -> None:
+    pipeline = shops[1]
+    with duckdb.connect(str(pipeline.settings.home / "bi" / COPY_FILE), read_only=True) as copy:
+        copied = copy.execute(f"select distinct run_id from marts.{NAME}").fetchall()
+    assert copied == [(in_force(pipeline.warehouse)[NAME],)]
+
+
+@pytest.mark.slow
+def test_a_question_is_answered_and_changes_nothing(shops: Pair) -> None:
+    names, rows = shops[1].warehouse.ask(f"select count(*) as customers from marts.{NAME}")
+    assert names == ["customers"]
+    assert rows == [(len(read_table(shops[1], "marts", NAME)),)]
