@@ -109,7 +109,7 @@ class PairLadder(PairTrainer):
         self.spec = replace(
             self.spec, recipes=tuple(r for r in self.spec.recipes if r.name not in missing)
         )
-        fitted, left_out = self._fit_all(rows)
+        fitted, left_out = self._fit_all(rows, self.spec.recipes)
         if not fitted:
             raise TooSmallError("; ".join(f"{name} {why}" for name, why in left_out.items()))
         ranking, measured = self._measure(fitted, test, rows.share, "")

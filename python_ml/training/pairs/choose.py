@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -174,7 +174,7 @@ class PairTrainer:
         test_train = plan_dates(dates, label_known_at, test_date, self.train_dates)
         choosing = self._choose(dates, label_known_at, test_train)
         test, train_rows, tested = self._test_split(test_date, test_train)
-        fitted, left_out = self._fit_all(train_rows)
+        fitted, left_out = self._fit_all(train_rows, self.spec.recipes)
         if not fitted:
             reasons = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
             raise TooSmallError(f"too_small: {reasons}.", "Load more history.")
@@ -230,7 +230,8 @@ class PairTrainer:
         earlier = plan_dates(dates, label_known_at, date_, self.train_dates)
         if len(earlier) == 0:
             return None
-        fitted, _ = self._fit_all(self._joined(earlier))
+        recipes = [recipe.for_choosing() for recipe in self.spec.recipes]
+        fitted, _ = self._fit_all(self._joined(earlier), recipes)
         test = self._sample(date_, whole=True)
         if not fitted or not test.bought:
             return None
@@ -255,9 +256,11 @@ class PairTrainer:
 
     # -- fitting -----------------------------------------------------------------------------
 
-    def _fit_all(self, rows: Sampled) -> tuple[dict[str, FittedModel], dict[str, str]]:
+    def _fit_all(
+        self, rows: Sampled, recipes: Sequence[Recipe]
+    ) -> tuple[dict[str, FittedModel], dict[str, str]]:
         fitted, left_out = {}, {}
-        for recipe in self.spec.recipes:
+        for recipe in recipes:
             shortfall = recipe.minimum.shortfall(rows.frame)
             if shortfall is None:
                 self.say(f"Fitting {recipe.name} of {self.level} on {len(rows.frame):,} pairs")

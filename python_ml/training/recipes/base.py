@@ -89,6 +89,10 @@ class Recipe(ABC):
         """Return the recipe with the number of trials of ``effort``; most have none to make."""
         return self
 
+    def for_choosing(self) -> Recipe:
+        """Return what stands for the recipe where recipes are compared; mostly itself."""
+        return self
+
     @abstractmethod
     def fit(
         self,

@@ -8,7 +8,7 @@ the linear model adds, out-of-fold scores say: with few pairs it is most of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import lightgbm as lgb
@@ -208,6 +208,10 @@ class Ranker(Recipe):
 
     name: ClassVar[str] = "ranker"
     minimum: ClassVar[Minimum] = Minimum(customers=200, per_class=100)
+
+    def for_choosing(self) -> Ranker:
+        """Return one forest of each kind: more would win by less than recipes differ."""
+        return replace(self, bags=1)
 
     def fit(
         self,
