@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
         description="What DuckDB may use before it works on disk, as 8GB; unset, most of the "
-        "machine. With Spark, the memory of the driver; unset, 1 GB.",
+        "machine. With Spark, the memory of the driver; unset, 2 GB.",
     )
     spark_master: str | None = Field(
         default=None,

@@ -114,7 +114,8 @@ class SparkWarehouse(DuckDBWarehouse):
         self.folder = (home / SPARK_FOLDER).resolve()
         self._settings = dict(settings or {})
         self._dbt_ran = False
-        self.master = master or f"local[{threads}]"
+        # a task is tried up to four times, as on a cluster
+        self.master = master or f"local[{threads},4]"
 
     def __repr__(self) -> str:
         return f"SparkWarehouse({self.folder})"
@@ -149,7 +150,7 @@ class SparkWarehouse(DuckDBWarehouse):
             "spark.log.level": "ERROR",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
-            "spark.driver.memory": _java_size(self._memory or "1g"),
+            "spark.driver.memory": _java_size(self._memory or "2g"),
             "spark.driver.extraJavaOptions": (
                 "-Duser.timezone=UTC -XX:+ExitOnOutOfMemoryError "
                 f'"-Dderby.system.home={scratch}" "-Djava.io.tmpdir={scratch}"'

@@ -24,7 +24,7 @@ def test_without_a_jvm_or_the_group_it_is_said_what_to_install(
 
 
 @pytest.mark.parametrize(
-    ("said", "for_java"), [("8GB", "8192m"), ("1.5 GiB", "1536m"), ("512MB", "512m"), (None, "1g")]
+    ("said", "for_java"), [("8GB", "8192m"), ("1.5 GiB", "1536m"), ("512MB", "512m"), (None, "2g")]
 )
 def test_memory_is_said_as_java_reads_it(tmp_path: Path, said: str | None, for_java: str) -> None:
     configuration = SparkWarehouse(tmp_path, memory=said).configuration()
