@@ -11,8 +11,13 @@ from uuid import UUID
 
 from prefect import flow, get_client
 from prefect.context import FlowRunContext
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.results import ResultStore
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings
+
+MOST_SECONDS = 30
+"""How long what Prefect has queued is waited for."""
 
 
 @flow(name="dbt")
@@ -40,3 +45,9 @@ def invoke(arguments: list[str], flow_run_id: UUID) -> bool:
             settings = PrefectDbtSettings(project_dir=Path.cwd())
             runner = PrefectDbtRunner(settings=settings, raise_on_failure=False)
             return bool(runner.invoke(arguments).success)
+
+
+def send_what_is_queued() -> None:
+    """Send the events and log lines that Prefect still holds."""
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all(timeout=MOST_SECONDS)

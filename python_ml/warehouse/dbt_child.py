@@ -20,7 +20,13 @@ def main() -> None:
     # what is imported below takes seconds; the watch stands before it
     if flow_run_id:
         nodes = importlib.import_module("flows.dbt_nodes")
-        sys.exit(0 if nodes.invoke(sys.argv[1:], UUID(flow_run_id)) else 1)
+        succeeded = nodes.invoke(sys.argv[1:], UUID(flow_run_id))
+        nodes.send_what_is_queued()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Prefect's threads outlive this one: one that speaks while the interpreter is taken down
+        # aborts it, and a build that succeeded would count as failed
+        os._exit(0 if succeeded else 1)
     importlib.import_module("dbt.cli.main").cli()
 
 
