@@ -40,11 +40,11 @@ test: .venv/installed ## Run the tests (half an hour).
 test-full: .venv/installed ## Run all tests, the long ones too.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not spark"
 
-test-spark-full: .venv/installed .venv/spark ## The same, and the whole road to a publishing on Spark.
-	$(BIN)/python -m pytest -m spark
-
 test-spark: .venv/installed .venv/spark ## Run the tests of the engine spark (five minutes); without a JVM they are skipped.
 	$(BIN)/python -m pytest -m "spark and not slow"
+
+test-spark-full: .venv/installed .venv/spark ## The same, and the whole road to a publishing on Spark.
+	$(BIN)/python -m pytest -m spark
 
 faults: .venv/installed ## Kill every phase of a small shop 20 times at random moments (40 minutes).
 	$(BIN)/python -m tests.faults $(OPTIONS)

@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Literal
 
 from python_ml.errors import BuildError, InterruptedBuildError, LostLockError
 from python_ml.settings import PROJECT_DIR, Settings
+from python_ml.warehouse.child import begin
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.warehouse.transient import all_transient
 
@@ -142,10 +142,7 @@ def run_dbt(
     results_file.unlink(missing_ok=True)
     log_dir = settings.logs_dir / "dbt"
     log_dir.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "python_ml.warehouse.dbt_child",
+    options = [
         "--no-use-colors",
         "--no-version-check",
         *arguments,
@@ -157,20 +154,11 @@ def run_dbt(
     last_lines: list[str] = []
     with warehouse.while_dbt_runs():
         environment = {
-            **os.environ,
             **dbt_environment(settings, warehouse, staging, target),
             **(extra_environment or {}),
         }
-        with subprocess.Popen(
-            command,
-            cwd=project_dir,
-            env=environment,
-            stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
+        with begin(
+            "python_ml.warehouse.dbt_child", options, folder=project_dir, environment=environment
         ) as process:
             assert process.stdout is not None
             threading.Thread(target=_end_on, args=(process, stop), daemon=True).start()

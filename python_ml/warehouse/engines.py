@@ -76,6 +76,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
     """
     engine = engine_of(settings)
     if engine == "spark":
+        # each driver is needed by its own homes alone
         from python_ml.warehouse.spark import SparkWarehouse, require_spark  # noqa: PLC0415
 
         _require_no_server(settings)
@@ -90,7 +91,6 @@ def open_warehouse(settings: Settings) -> Warehouse:
             wait_seconds=settings.lock_wait_seconds,
         )
     if engine == "duckdb":
-        # each driver is needed by its own homes alone
         from python_ml.warehouse.duckdb_file import DuckDBWarehouse  # noqa: PLC0415
 
         _require_no_server(settings)

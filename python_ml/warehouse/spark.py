@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from pyarrow import parquet
 
 from python_ml.errors import BusyError, InputError, WarehouseError
 from python_ml.settings import PROJECT_DIR, Engine
+from python_ml.warehouse.child import begin
 from python_ml.warehouse.duckdb_file import DuckDBWarehouse, HeldFile, hold_file
 from python_ml.warehouse.postgres import Connection, identifier
 
@@ -209,7 +209,7 @@ class SparkWarehouse(DuckDBWarehouse):
         with self.session():
             self._hand_over()
             folder = self.folder / "seen" / secrets.token_hex(6)
-            self._run("python_ml.warehouse.spark_views", str(folder))
+            self._write_views(folder)
             self._dbt_ran = False
             with self.connect() as connection:  # all of them at once
                 for path in sorted(folder.glob("*/*")):
@@ -236,30 +236,25 @@ class SparkWarehouse(DuckDBWarehouse):
             ).fetchone()
         return str(row[0]) if row else "0"
 
-    def _run(self, module: str, *arguments: str) -> None:
-        """Run one of Spark's scripts in a process of its own, that ends with us.
+    def _write_views(self, folder: Path) -> None:
+        """Let Spark write what its views say as files, in a process of its own.
 
         Raises
         ------
         WarehouseError
             With the end of what it said, when it fails.
         """
-        with subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=PROJECT_DIR,
-            env={**os.environ, **self.environment()},
-            stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
+        with begin(
+            "python_ml.warehouse.spark_views",
+            [str(folder)],
+            folder=PROJECT_DIR,
+            environment=self.environment(),
         ) as process:
             assert process.stdout is not None
             lines = deque(process.stdout, maxlen=15)
         if process.returncode != 0:
             raise WarehouseError(
-                f"Spark failed in {module}:\n{''.join(lines)}",
+                f"Spark failed while the marts were copied:\n{''.join(lines)}",
                 "Nothing of this step was kept. Mend what it names, then do it again.",
             )
 

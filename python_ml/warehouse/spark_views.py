@@ -1,7 +1,7 @@
 """Write what Spark's views say as Parquet files: a process of its own, for a JVM serves one home.
 
-Its first argument is the folder; the others are views, as ``marts.order_habit``. Without any, those
-that Python and BI read: the marts, and what staging says of predictions.
+Its argument is the folder. The views are those that Python and BI read: the marts, and what staging
+says of predictions.
 """
 
 from __future__ import annotations
@@ -9,27 +9,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from python_ml.warehouse.dbt_child import end_with_parent
+from python_ml.warehouse.child import end_with_parent
 
 
 def main() -> None:
-    """Write the views that the arguments of this process name."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    spark = session()
+    """Write the views into the folder that the argument of this process names."""
+    end_with_parent()
+    spark = _session()
     try:
-        for view in sys.argv[2:] or _seen(spark):
+        for view in _seen(spark):
             folder = Path(sys.argv[1], *view.split("."))
             spark.table(view).coalesce(1).write.mode("overwrite").parquet(folder.as_uri())
     finally:
         spark.stop()
 
 
-def session() -> SparkSession:
+def _session() -> SparkSession:
     """A session of the home that the environment names."""
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in json.loads(os.environ["SMARTRETAIL_SPARK_CONF"]).items():

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from python_ml.experiments.bench_quality import lines_known_at
 from python_ml.experiments.peers_order_habit import features_at
 from python_ml.pipeline import Pipeline
 from python_ml.settings import load_settings
@@ -66,32 +67,24 @@ def by_the_engine(pipeline: Pipeline) -> tuple[float, int]:
     return seconds, int(row[0])
 
 
-def by_hand(pipeline: Pipeline) -> tuple[float, int, list[str]]:
-    """Seconds that pandas takes for the same dates, its rows, and the columns that disagree."""
-    lines = pipeline.warehouse.read(
-        "select customer_id, order_id, product_id, ordered_at, ordered_on, known_on, "
-        "superseded_on, cast(net_amount as double precision) as amount "
-        "from intermediate.int_order_lines where customer_id is not null"
-    ).to_pandas()
-    days = {name: pd.to_datetime(lines[name]) for name in ("ordered_on", "known_on")}
-    superseded = pd.to_datetime(lines["superseded_on"])
+def by_hand(pipeline: Pipeline) -> tuple[float, int, int, list[str]]:
+    """Seconds of pandas for the same dates, its rows and columns, and the columns that disagree."""
     dates = pipeline.warehouse.read(f"select distinct as_of_date from features.{MODEL} order by 1")
-    seconds, rows, wrong = 0.0, 0, set[str]()
+    seconds, rows, columns, wrong = 0.0, 0, 0, set[str]()
     for day in dates.column(0).to_pylist():
-        as_of = pd.Timestamp(day)
+        lines = lines_known_at(pipeline, day)
         started = time.monotonic()
-        known = (days["ordered_on"] < as_of) & (days["known_on"] < as_of)
-        known &= superseded.isna() | (superseded >= as_of)
-        made = features_at(lines[known], as_of)
+        made = features_at(lines, pd.Timestamp(day))
         seconds += time.monotonic() - started
         rows += len(made)
+        columns = made.shape[1]
         ours = pipeline.warehouse.read(
             f"select customer_id, {', '.join(SHARED.values())} from features.{MODEL} "
             "where as_of_date = $1",
             [day],
         ).to_pandas()
         wrong |= disagreeing(made, ours.set_index("customer_id").reindex(made.index))
-    return seconds, rows, sorted(wrong)
+    return seconds, rows, columns, sorted(wrong)
 
 
 def disagreeing(made: pd.DataFrame, ours: pd.DataFrame) -> set[str]:
@@ -117,11 +110,11 @@ def main() -> None:
     pipeline = Pipeline(load_settings(home=given.home))
     columns = len(pipeline.warehouse.read(f"select * from features.{MODEL} limit 0").schema)
     ours, rows = by_the_engine(pipeline)
-    theirs, same_rows, wrong = by_hand(pipeline)
+    theirs, same_rows, by_pandas, wrong = by_hand(pipeline)
     sys.stdout.write(
         f"{pipeline.warehouse.engine}: {rows:,} rows of {columns} columns in {ours:.1f} s; "
-        f"pandas: {same_rows:,} rows of 36 columns in {theirs:.1f} s, {theirs / ours:.1f} times as "
-        f"long; {len(SHARED)} columns compared, "
+        f"pandas: {same_rows:,} rows of {by_pandas} columns in {theirs:.1f} s, "
+        f"{theirs / ours:.1f} times as long; {len(SHARED)} columns compared, "
         f"{'all agree' if not wrong else 'these differ: ' + ', '.join(wrong)}\n"
     )
 
