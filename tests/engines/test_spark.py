@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 NAME = "order_habit"
-OF_THE_RUN = r"(run_id|model_version|scored_at)$"
+OF_THE_RUN = r"(?:run_id|model_version|scored_at)$"
 """What tells two runs apart that say the same."""
 
 

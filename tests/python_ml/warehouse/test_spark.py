@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from python_ml.errors import InputError
-from python_ml.settings import load_settings
+from python_ml.settings import PROJECT_DIR, load_settings
 from python_ml.warehouse.engines import open_warehouse
 from python_ml.warehouse.spark import SparkWarehouse
 
@@ -54,3 +55,10 @@ def test_each_load_is_handed_over_once_as_a_file_of_its_own(tmp_path: Path) -> N
     assert written[0].keys() == {"none.parquet", "1.parquet"}
     assert written[1].keys() == {"none.parquet", "1.parquet", "2.parquet"}
     assert written[0].items() < written[1].items()
+
+
+def test_dbt_makes_one_model_at_a_time() -> None:
+    """Two that add rows to one table of files at once undo each other."""
+    profile = PROJECT_DIR / "dbt_project" / "profiles" / "spark" / "profiles.yml"
+    outputs = yaml.safe_load(profile.read_text(encoding="utf-8"))["smartretail"]["outputs"]
+    assert {output["threads"] for output in outputs.values()} == {1}
