@@ -37,6 +37,10 @@
         'feature_builds': [
             ('schema_name', text), ('model_name', text), ('feature_hash', text), ('built_at', at),
         ],
+        'digested_loads': [
+            ('schema_name', text), ('model_name', text), ('load_id', 'bigint'), ('lineage_hash', text),
+            ('digested_at', at),
+        ],
     } -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name.startswith('label_') -%}
         {%- set keys = [] -%}
@@ -61,6 +65,7 @@
             {%- do run_query(create_empty_table(placed('predictions', name), columns)) -%}
         {%- endfor -%}
         {%- do create_actions_table() -%}
+        {%- do note_loads() -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -91,5 +91,8 @@
             {{ return(true) }}
         {%- endif -%}
     {%- endif -%}
+    {%- if execute and 'by_load' in config.get('tags', []) -%}
+        {{ return(must_be_whole()) }}
+    {%- endif -%}
     {{ return(false) }}
 {%- endmacro %}

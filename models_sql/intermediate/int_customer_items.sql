@@ -1,3 +1,5 @@
+{{ config(materialized=grows_by_load(), unique_key='customer_id') }}
+
 with order_lines as (
 
     select
@@ -8,7 +10,7 @@ with order_lines as (
         greatest(known_on, ordered_on) as known_on,
         superseded_on
     from {{ ref('int_order_lines') }}
-    where customer_id is not null
+    where customer_id is not null and {{ of_changed('customer') }}
 
 ),
 

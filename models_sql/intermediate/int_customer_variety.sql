@@ -1,6 +1,9 @@
+{{ config(materialized=grows_by_load(), unique_key='customer_id') }}
+
 with customer_items as (
 
     select * from {{ ref('int_customer_items') }}
+    where {{ of_changed('customer') }}
 
 ),
 

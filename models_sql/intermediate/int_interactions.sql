@@ -1,3 +1,5 @@
+{{ config(materialized=grows_by_load(), unique_key='customer_id') }}
+
 with order_lines as (
 
     select
@@ -9,7 +11,7 @@ with order_lines as (
         superseded_on,
         quantity
     from {{ ref('int_order_lines') }}
-    where customer_id is not null
+    where customer_id is not null and {{ of_changed('customer') }}
 
 ),
 

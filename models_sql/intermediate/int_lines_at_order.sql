@@ -1,3 +1,5 @@
+{{ config(materialized=grows_by_load(), unique_key='line_key') }}
+
 {%- set line_attributes = columns_like(ref('int_order_lines'), 'attribute_') %}
 {%- set product_attributes = columns_like(ref('int_products'), 'attribute_') %}
 {%- set customer_attributes = columns_like(ref('int_customers'), 'attribute_') %}
@@ -8,6 +10,7 @@ with order_lines as (
         *,
         {{ add_days('greatest(ordered_on, known_on)', 1) }} as as_of_date
     from {{ ref('int_order_lines') }}
+    where {{ of_changed('line') }}
 
 ),
 

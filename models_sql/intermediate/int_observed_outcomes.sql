@@ -1,14 +1,12 @@
-{{ config(enabled=(env_var('SMARTRETAIL_RETURN_LABEL', 'observed') == 'observed')) }}
+{{ config(
+    materialized=grows_by_load(),
+    unique_key='line_key',
+    enabled=(env_var('SMARTRETAIL_RETURN_LABEL', 'observed') == 'observed'),
+) }}
 
 {%- set until = outcomes_until() %}
 
-with lines as (
-
-    select * from {{ ref('int_lines_at_order') }}
-
-),
-
-line_versions as (
+with line_versions as (
 
     select * from {{ ref('int_order_lines') }}
     where returned is not null and returned_at is null
@@ -59,6 +57,41 @@ data_window as (
             {{ add_days('newest_on', 1) }}, (select max(requests.newest_as_of_date) from requests)
         ) as known_until
     from {{ ref('int_data_window') }}
+
+),
+
+{% if is_incremental() and until is none -%}
+-- What is open may close by the mere course of time; and when what is asked of a line changes, or whether
+-- silence means "kept", all lines are asked anew.
+open_lines as (
+
+    select line_key from {{ this }}
+    where label_known_at is null
+
+),
+
+changed_frame as (
+
+    select horizon_days from horizons
+    where horizon_days not in (select present.horizon_days from {{ this }} as present)
+
+    union all
+
+    select 0 as horizon_days from shop_returns
+    where dated_from is distinct from (select max(present.dated_from) from {{ this }} as present)
+
+),
+
+{% endif -%}
+lines as (
+
+    select * from {{ ref('int_lines_at_order') }}
+    where
+        {{ of_changed('line') }}
+        {%- if is_incremental() and until is none %}
+        or line_key in (select open_lines.line_key from open_lines)
+        or exists (select 1 from changed_frame)
+        {%- endif %}
 
 ),
 
@@ -207,7 +240,8 @@ final as (
             when is_closed then label_known_at
             -- the shop has begun to date its returns: nobody will say any more about this one
             when dated_from is not null then greatest(due_on, {{ add_days('dated_from', 1) }})
-        end as open_until
+        end as open_until,
+        dated_from
     from closed_outcomes
 
 )

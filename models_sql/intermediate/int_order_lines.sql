@@ -1,9 +1,11 @@
+{{ config(materialized=grows_by_load(), unique_key='line_key') }}
+
 {%- set attributes = columns_like(ref_shop('order_lines'), 'attribute_line_') %}
 
 with shop_lines as (
 
     select * from {{ ref_shop('order_lines') }}
-    where quantity >= 0
+    where quantity >= 0 and {{ of_changed('line') }}
 
 ),
 

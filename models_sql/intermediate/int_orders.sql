@@ -1,3 +1,5 @@
+{{ config(materialized=grows_by_load(), unique_key=['customer_id', 'order_id']) }}
+
 {%- set amounts = [
     'line_count', 'quantity', 'gross_amount', 'net_amount', 'returned_line_count', 'returned_amount',
 ] %}
@@ -5,13 +7,14 @@
 with order_lines as (
 
     select * from {{ ref('int_order_lines') }}
+    where {{ of_changed('owner') }}
 
 ),
 
 returns as (
 
     select * from {{ ref('int_returns') }}
-    where line_key is not null
+    where line_key is not null and {{ of_changed('owner') }}
 
 ),
 

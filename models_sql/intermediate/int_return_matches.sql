@@ -1,6 +1,9 @@
+{{ config(materialized=grows_by_load(), unique_key=['customer_id', 'order_id']) }}
+
 with shop_lines as (
 
     select * from {{ ref_shop('order_lines') }}
+    where {{ of_changed('line') }}
 
 ),
 
@@ -101,6 +104,7 @@ final as (
     from matches
     inner join candidates as return_rows on matches.return_row_id = return_rows.row_id
     left join candidates as purchase_rows on matches.purchase_row_id = purchase_rows.row_id
+    where {{ of_changed('owner', 'return_rows') }}
 
 )
 

@@ -1,12 +1,16 @@
+{{ config(materialized=grows_by_load(), unique_key=['customer_id', 'order_id']) }}
+
 with order_lines as (
 
     select * from {{ ref('int_order_lines') }}
+    where {{ of_changed('owner') }}
 
 ),
 
 matches as (
 
     select * from {{ ref('int_return_matches') }}
+    where {{ of_changed('owner') }}
 
 ),
 

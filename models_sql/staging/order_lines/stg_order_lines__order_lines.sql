@@ -1,5 +1,6 @@
 {{ config(
-    materialized='table',
+    materialized=grows_by_load(),
+    incremental_strategy='append',
     enabled=(env_var('SMARTRETAIL_SHOP_SOURCE', 'order_lines') == 'order_lines'),
 ) }}
 
@@ -8,6 +9,7 @@
 with distinct_rows as (
 
     select * from {{ ref('stg_order_lines__rows') }}
+    where {{ in_missing_loads('load_id') }}
 
 ),
 

@@ -1,5 +1,6 @@
 {{ config(
-    materialized='table',
+    materialized=grows_by_load(),
+    incremental_strategy='append',
     enabled=(env_var('SMARTRETAIL_SHOP_SOURCE', 'order_lines') == 'order_lines'),
 ) }}
 
@@ -9,6 +10,7 @@
 with raw_rows as (
 
     select * from {{ source('order_lines', 'order_lines') }}
+    where {{ in_missing_loads('_load_id') }}
 
 ),
 

@@ -1,0 +1,212 @@
+{#-
+    Models that grow by load: of the shop model, a build makes anew only what the loads since the last
+    build can have changed. The table `predictions.digested_loads` says which loads each table holds, by
+    the lineage hash with which it was built: a load counts as digested when it was there before the run
+    began and when every table above has digested it. A model of which nothing is on record (a new one,
+    one whose logic changed, any after a customer was forgotten) is built whole.
+
+    What belongs together is the customer, or the order of a guest: matches, orders and tastes never
+    reach beyond. int_changed_owners says who is concerned; their rows are replaced in one
+    transaction by the strategy `replace_changed`.
+-#}
+
+{#- How a model that grows by load is kept; engines that cannot replace rows make it anew. -#}
+{% macro grows_by_load() -%}
+    {{ return(adapter.dispatch('grows_by_load', 'smartretail')()) }}
+{%- endmacro %}
+
+{% macro default__grows_by_load() -%}
+    {{ return('incremental') }}
+{%- endmacro %}
+
+{% macro spark__grows_by_load() -%}
+    {{ return('table') }}
+{%- endmacro %}
+
+{#-
+    True for the rows of whoever changed since the model was last built; for all rows where it is built
+    whole. `kind`: owner (customer_id and order_id stand in the rows), customer, or line (line_key).
+-#}
+{% macro of_changed(kind, alias='') -%}
+    {#- named outside of the condition, so that dbt knows of them -#}
+    {%- set owners = ref('int_changed_owners') -%}
+    {%- set lines = ref('int_changed_lines') if kind == 'line' else none -%}
+    {%- if is_incremental() and outcomes_until() is none -%}
+        {{ is_changed(kind, owners, lines, alias ~ '.' if alias else '') }}
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro is_changed(kind, owners, lines, prefix='') -%}
+    {%- if kind == 'line' -%}
+        {{ prefix }}line_key in (select changed.line_key from {{ lines }} as changed)
+    {%- elif kind == 'customer' -%}
+        {{ prefix }}customer_id in (select changed.owner_id from {{ owners }} as changed)
+    {%- else -%}
+        coalesce({{ prefix }}customer_id, {{ prefix }}order_id)
+            in (select changed.owner_id from {{ owners }} as changed)
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    dbt's way to name a strategy: the rows of who changed go, those of the increment come. Whose they are
+    is said by unique_key: line_key, customer_id, or both customer_id and order_id.
+-#}
+{% macro get_incremental_replace_changed_sql(arg_dict) -%}
+    {%- set target_relation = arg_dict['target_relation'] -%}
+    {%- set temp_relation = arg_dict['temp_relation'] -%}
+    {%- set key = arg_dict['unique_key'] -%}
+    {%- set kind = 'line' if key == 'line_key' else ('customer' if key == 'customer_id' else 'owner') -%}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ target_relation }}
+    where
+        {{ is_changed(kind, ref('int_changed_owners'), ref('int_changed_lines') if kind == 'line' else none) }}
+        {%- if kind == 'line' %}
+        or line_key in (select line_key from {{ temp_relation }})
+        {%- endif %};
+
+    insert into {{ target_relation }} ({{ columns }})
+    select {{ columns }} from {{ temp_relation }}
+{%- endmacro %}
+
+{#- Whether rows of `raw` are those of the shop, and not laid out for one question. -#}
+{% macro keeps_loads() -%}
+    {{ return(grows_by_load() == 'incremental' and not env_var('SMARTRETAIL_SCRATCH_SCHEMA', '')) }}
+{%- endmacro %}
+
+{#- At run start: the loads that are there. What is loaded while dbt is at work is left to the next run. -#}
+{% macro note_loads() -%}
+    {%- set loads = placed('raw', 'loads') -%}
+    {%- set ledger = placed('predictions', 'digested_loads') -%}
+    {%- if keeps_loads() and load_relation(loads) is not none -%}
+        {%- call statement('note_loads', auto_begin=true) -%}
+            insert into {{ ledger }}
+            select distinct 'raw', 'loads', loads.load_id, '', {{ utc_now() }}
+            from {{ loads }} as loads
+            where loads.load_id not in (
+                select noted.load_id from {{ ledger }} as noted where noted.schema_name = 'raw'
+            )
+        {%- endcall -%}
+        {%- do adapter.commit() -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A model's record in the ledger: schema, name and lineage hash, as SQL. -#}
+{% macro digest_key(node) -%}
+    {%- set schema = node.config.schema if target.name == 'prod' and one_schema() else node.schema -%}
+    {{ return("('" ~ schema ~ "', '" ~ node.name ~ "', '" ~ lineage_hash(node.unique_id) ~ "')") }}
+{%- endmacro %}
+
+{#- The models above one, by their ids. -#}
+{% macro models_above(unique_id) -%}
+    {%- set pending = [unique_id] -%}
+    {%- set seen = [] -%}
+    {%- for _ in range(10000) if pending -%}
+        {%- for parent in graph.nodes[pending.pop()].depends_on.nodes -%}
+            {%- if parent.startswith('model.') and parent not in seen -%}
+                {%- do seen.append(parent) -%}
+                {%- do pending.append(parent) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(seen) }}
+{%- endmacro %}
+
+{#- A query of the loads that every table above a model holds, and that were there at run start. -#}
+{% macro loads_above(unique_id) -%}
+    {%- set keys = ["('raw', 'loads', '')"] -%}
+    {%- for parent in models_above(unique_id) if graph.nodes[parent].config.materialized in ('table', 'incremental') -%}
+        {%- do keys.append(digest_key(graph.nodes[parent])) -%}
+    {%- endfor -%}
+    select load_id from {{ placed('predictions', 'digested_loads') }}
+    where (schema_name, model_name, lineage_hash) in ({{ keys | join(', ') }})
+    group by load_id
+    having count(*) = {{ keys | length }}
+{%- endmacro %}
+
+{#- The loads that a model holds. -#}
+{% macro loads_within(unique_id) -%}
+    select load_id from {{ placed('predictions', 'digested_loads') }}
+    where (schema_name, model_name, lineage_hash) = {{ digest_key(graph.nodes[unique_id]) }}
+{%- endmacro %}
+
+{#- The loads that the model being built lacks: numbers. -#}
+{% macro missing_loads() -%}
+    {%- if not execute or not keeps_loads() -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {{ return(run_query(
+        loads_above(model.unique_id) ~ ' except ' ~ loads_within(model.unique_id) ~ ' order by 1'
+    ).columns[0].values() | list) }}
+{%- endmacro %}
+
+{#-
+    The loads that are new to any of the models that replace the rows of int_changed_owners. One that holds
+    no load is built whole, and asks for none.
+-#}
+{% macro loads_new_to_any() -%}
+    {%- set loads = [] -%}
+    {%- if execute and keeps_loads() -%}
+        {%- for node in graph.nodes.values()
+            if node.resource_type == 'model' and node.config.materialized == 'incremental'
+            and 'by_load' in node.tags and model.unique_id in models_above(node.unique_id) -%}
+            {%- set held = run_query(loads_within(node.unique_id)).columns[0].values() | list -%}
+            {%- if held -%}
+                {%- do loads.extend(run_query(
+                    loads_above(model.unique_id) ~ ' except ' ~ loads_within(node.unique_id)
+                ).columns[0].values()) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(loads | unique | sort) }}
+{%- endmacro %}
+
+{#- True for rows of some loads. -#}
+{% macro in_loads(column, loads) -%}
+    {%- if loads -%}
+        {{ column }} in ({{ loads | join(', ') }})
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+{#- True for raw rows of the loads that the model being built lacks. -#}
+{% macro in_missing_loads(column) -%}
+    {%- if is_incremental() -%}
+        {{ in_loads(column, missing_loads()) }}
+    {%- elif execute and keeps_loads() -%}
+        {#- not those that come in while this is built: the next build adds them -#}
+        {{ column }} in (select noted.load_id from ({{ loads_above(model.unique_id) }}) as noted)
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- After a table was built: the loads that it holds now. -#}
+{% macro record_loads() -%}
+    {%- if execute and keeps_loads() and config.get('materialized') in ('table', 'incremental') -%}
+        {%- set node = graph.nodes[model.unique_id] -%}
+        {%- set key = digest_key(node) -%}
+        insert into {{ placed('predictions', 'digested_loads') }}
+        select
+            {{ key[1:-1].split(', ')[0] }}, {{ key[1:-1].split(', ')[1] }}, load_id,
+            {{ key[1:-1].split(', ')[2] }}, {{ utc_now() }}
+        from ({{ loads_above(model.unique_id) }} except {{ loads_within(model.unique_id) }}) as new_loads
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    Whether a model that grows by load must be built whole: the source's own staging is (it says what a
+    load can change), or no load is on record for it.
+-#}
+{% macro must_be_whole() -%}
+    {%- if not keeps_loads() -%}
+        {{ return(true) }}
+    {%- endif -%}
+    {%- set staged = 'model.smartretail.stg_' ~ shop_source() ~ '__order_lines' -%}
+    {%- if graph.nodes[staged].config.materialized != 'incremental' -%}
+        {{ return(true) }}
+    {%- endif -%}
+    {{ return(run_query(loads_within(model.unique_id) ~ ' limit 1').rows | length == 0) }}
+{%- endmacro %}

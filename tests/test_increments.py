@@ -1,0 +1,189 @@
+"""A build after each load gives what one build of everything gives, and leaves the others alone."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from python_ml.ingest.load import load
+from python_ml.ingest.read import ReadOptions
+from python_ml.ingest.sources import ColumnMapping
+from python_ml.pipeline import Pipeline
+from python_ml.predictions import all_predictions
+from tests.conftest import MakePipeline
+from tests.engines.parity import Tables, built_models, difference, read_table
+from tests.engines.shops import corrected, random_shop
+
+ATTRIBUTES = ["product:brand", "customer:joined:date"]
+AS_OF_DATES = ("2024-02-26", "2024-04-08", "2024-06-03")
+EVERYTHING = ("run", "--select", "+path:models_sql/intermediate", "+tag:feature", "+tag:label")
+LOADED_AT = ("2024-05-01 10:00", "2024-05-15 10:00", "2024-06-02 10:00", "2024-06-03 10:00")
+GROWING = (
+    "stg_order_lines__rows", "stg_order_lines__order_lines", "int_order_lines",
+    "int_return_matches", "int_returns", "int_orders", "int_customer_items", "int_interactions",
+    "int_customer_variety", "int_customer_tastes", "int_lines_at_order", "int_observed_outcomes",
+)  # fmt: skip
+SEEDS = (11, 12, 13)
+
+
+def files() -> list[pd.DataFrame]:
+    """Four files of one shop: its past, corrections of it, what was recorded long ago, a day.
+
+    The second moves lines to another customer, the third brings rows that were recorded before
+    everything that the second brought, the fourth returns and a new attribute of old products.
+    """
+    shop = pd.concat(
+        [
+            random_shop(seed, 40, named_lines=seed != 13, prefix=f"{place}:")
+            for place, seed in enumerate(SEEDS)
+        ],
+        ignore_index=True,
+    )
+    past = shop[shop["ordered_at"] < "2024-05-01"]
+    corrections = corrected(past, 3)
+    random = np.random.default_rng(5)
+    moved = corrections.sample(12, random_state=1).index
+    corrections.loc[moved, "customer_id"] = random.choice(
+        past["customer_id"].dropna().unique(), len(moved)
+    )
+    backdated = random_shop(14, 15, named_lines=True, prefix="0:")
+    backdated["order_id"] += "-found"
+    backdated["recorded_at"] = backdated["ordered_at"] + pd.Timedelta(days=1)
+    day = shop[shop["ordered_at"] >= "2024-05-01"].copy()
+    day["brand"] = "new brand"
+    returns = past.head(25).assign(quantity=-1.0, ordered_at=pd.Timestamp("2024-06-02 12:00"))
+    returns["order_id"] += "-return"
+    return [past, corrections, backdated, pd.concat([day, returns], ignore_index=True)]
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def grown(
+    request: pytest.FixtureRequest,
+    make_pipeline: MakePipeline,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Pipeline:
+    """A home that was built after each of its four loads.
+
+    A bystander, who bought once and is in no later file, is marked after the first build.
+    """
+    pipeline = (
+        make_pipeline()
+        if request.param == "postgres"
+        else make_pipeline(database_url="", engine="duckdb")
+    )
+    folder = tmp_path_factory.mktemp("files")
+    for number, rows in enumerate([with_bystander(files()[0]), *files()[1:]]):
+        path = folder / f"{number}.parquet"
+        rows.to_parquet(path, index=False)
+        load_file(pipeline, path, number)
+        if number == 0:
+            ask(pipeline)
+        pipeline._dbt(EVERYTHING)
+        if number == 0:
+            execute(pipeline, MARK)
+    return pipeline
+
+
+MARK = "update intermediate.int_orders set gross_amount = -1 where customer_id = 'bystander'"
+
+
+def with_bystander(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, and one order of somebody else on a day of their own."""
+    theirs = rows.head(1).assign(
+        order_id="bystander",
+        customer_id="bystander",
+        ordered_at=pd.Timestamp("2023-11-02"),
+        recorded_at=pd.NaT,
+        quantity=1.0,
+        returned=0.0,
+        returned_at=pd.NaT,
+    )
+    return pd.concat([theirs, rows], ignore_index=True)
+
+
+def load_file(pipeline: Pipeline, path: Path, number: int) -> None:
+    """Load a file as if at its own time: what came late was known then."""
+    load(
+        pipeline.warehouse,
+        "order_lines",
+        [path],
+        ColumnMapping.parse([], ATTRIBUTES),
+        ReadOptions(date_order="dmy"),
+        reject_threshold=1,
+    )
+    with pipeline.warehouse.connect() as connection:
+        connection.execute(
+            "update raw.loads set loaded_at = %s where load_id = %s",
+            (LOADED_AT[number], number + 1),
+        )
+
+
+def ask(pipeline: Pipeline) -> None:
+    """Ask for all predictions as of some dates."""
+    with pipeline.warehouse.connect() as connection:
+        for prediction in all_predictions():
+            for day in map(date.fromisoformat, AS_OF_DATES):
+                connection.execute(
+                    "insert into raw.as_of_requests values (%s, %s, %s, %s)",
+                    (prediction, day, 30, "2024-07-01"),
+                )
+
+
+def execute(pipeline: Pipeline, statement: str) -> None:
+    with pipeline.warehouse.connect() as connection:
+        connection.execute(statement.encode())
+
+
+def shop_model(pipeline: Pipeline) -> Tables:
+    """All rows of staging's tables and of the shop model, by table."""
+    models = [
+        *((layer, name) for layer, name in built_models(pipeline) if layer == "intermediate"),
+        *(("staging", name) for name in GROWING if name.startswith("stg_")),
+    ]
+    return {
+        f"{layer}.{name}": read_table(pipeline, layer, name)
+        for layer, name in models
+        if not name.startswith("int_changed_")
+    }
+
+
+def test_each_table_says_which_loads_it_holds(grown: Pipeline) -> None:
+    rows = grown.warehouse.read(
+        "select model_name, load_id from predictions.digested_loads "
+        "where schema_name in ('staging', 'intermediate')"
+    ).to_pandas()
+    held = rows.groupby("model_name")["load_id"].agg(lambda loads: sorted(loads))
+    assert {name: held[name] for name in GROWING} == {name: [1, 2, 3, 4] for name in GROWING}
+
+
+def test_growing_gives_what_building_whole_gives(grown: Pipeline) -> None:
+    orders = read_table(grown, "intermediate", "int_orders")
+    assert orders.query("customer_id == 'bystander'")["gross_amount"].tolist() == [-1.0], (
+        "who did not change was made anew"
+    )
+    increments = shop_model(grown)
+    grown._dbt([*EVERYTHING, "--full-refresh"])
+    whole = shop_model(grown)
+    bystander = whole["intermediate.int_orders"].query("customer_id == 'bystander'")
+    assert (bystander["gross_amount"] >= 0).all(), "the mark is still there: nothing was rebuilt"
+    for tables in (increments, whole):
+        tables["intermediate.int_orders"] = tables["intermediate.int_orders"].query(
+            "customer_id != 'bystander'"
+        )
+    found = {name: difference(increments[name], whole[name]) for name in whole}
+    assert {name: text for name, text in found.items() if text} == {}
+    lines = whole["intermediate.int_order_lines"]
+    assert lines["superseded_on"].notna().any(), "no line was corrected"
+    assert len(whole["intermediate.int_return_matches"]) > 10
+
+
+def test_a_load_that_is_not_on_record_has_the_model_built_whole(grown: Pipeline) -> None:
+    execute(grown, MARK)
+    execute(grown, "delete from predictions.digested_loads where model_name = 'int_orders'")
+    grown._dbt(["run", "--select", "int_orders"])
+    orders = read_table(grown, "intermediate", "int_orders")
+    assert (orders.query("customer_id == 'bystander'")["gross_amount"] >= 0).all()
