@@ -31,10 +31,10 @@ SEEDS = (11, 12, 13)
 
 
 def files() -> list[pd.DataFrame]:
-    """Four files of one shop: its past, corrections of it, what was recorded long ago, a day.
+    """Four files of one shop: its past, what was recorded long ago, corrections, a day.
 
-    The second moves lines to another customer, the third brings rows that were recorded before
-    everything that the second brought, the fourth returns and a new attribute of old products.
+    The second concerns almost everybody. The third moves lines to other customers, and the fourth
+    brings returns and a new attribute of old products: both concern few.
     """
     shop = pd.concat(
         [
@@ -46,6 +46,8 @@ def files() -> list[pd.DataFrame]:
     past = shop[shop["ordered_at"] < "2024-05-01"]
     corrections = corrected(past, 3)
     random = np.random.default_rng(5)
+    corrections["recorded_at"] = pd.NaT
+    corrections = corrections.groupby("order_id").filter(lambda rows: rows.name[-1] in "01")
     moved = corrections.sample(12, random_state=1).index
     corrections.loc[moved, "customer_id"] = random.choice(
         past["customer_id"].dropna().unique(), len(moved)
@@ -54,10 +56,12 @@ def files() -> list[pd.DataFrame]:
     backdated["order_id"] += "-found"
     backdated["recorded_at"] = backdated["ordered_at"] + pd.Timedelta(days=1)
     day = shop[shop["ordered_at"] >= "2024-05-01"].copy()
-    day["brand"] = "new brand"
-    returns = past.head(25).assign(quantity=-1.0, ordered_at=pd.Timestamp("2024-06-02 12:00"))
+    day["brand"], day["recorded_at"] = "new brand", pd.NaT
+    returns = past.head(25).assign(
+        quantity=-1.0, ordered_at=pd.Timestamp("2024-06-02 12:00"), recorded_at=pd.NaT
+    )
     returns["order_id"] += "-return"
-    return [past, corrections, backdated, pd.concat([day, returns], ignore_index=True)]
+    return [past, backdated, corrections, pd.concat([day, returns], ignore_index=True)]
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
@@ -156,7 +160,7 @@ def test_each_table_says_which_loads_it_holds(grown: Pipeline) -> None:
         "select model_name, load_id from predictions.digested_loads "
         "where schema_name in ('staging', 'intermediate')"
     ).to_pandas()
-    held = rows.groupby("model_name")["load_id"].agg(lambda loads: sorted(loads))
+    held = {name: sorted(loads) for name, loads in rows.groupby("model_name")["load_id"]}
     assert {name: held[name] for name in GROWING} == {name: [1, 2, 3, 4] for name in GROWING}
 
 

@@ -25,14 +25,21 @@
 
 {#-
     True for the rows of whoever changed since the model was last built; for all rows where it is built
-    whole. `kind`: owner (customer_id and order_id stand in the rows), customer, or line (line_key).
+    whole, and where it is compiled to answer one question. `kind`: owner (customer_id and order_id stand
+    in the rows), customer, or line (line_key).
+    `or_where`: what else makes a row one to work on.
 -#}
-{% macro of_changed(kind, alias='') -%}
+{% macro of_changed(kind, alias='', or_where=[]) -%}
     {#- named outside of the condition, so that dbt knows of them -#}
     {%- set owners = ref('int_changed_owners') -%}
     {%- set lines = ref('int_changed_lines') if kind == 'line' else none -%}
     {%- if is_incremental() and outcomes_until() is none -%}
-        {{ is_changed(kind, owners, lines, alias ~ '.' if alias else '') }}
+        (
+            {{ is_changed(kind, owners, lines, alias ~ '.' if alias else '') }}
+            {%- for condition in or_where %}
+            or {{ condition }}
+            {%- endfor %}
+        )
     {%- else -%}
         true
     {%- endif -%}

@@ -45,7 +45,8 @@ lines_in_their_time as (
         customer_lines.log_price,
         customer_lines.log_price * customer_lines.log_price as log_price_squared,
         customer_lines.log_quantity,
-        {{ days_between('products_so_far.first_ordered_on', 'customer_lines.ordered_on') }} as age_days,
+        {{ days_between('products_so_far.first_ordered_on', 'customer_lines.ordered_on') }}
+            as age_days,
         ln(cast(products_so_far.line_count as {{ type_double() }})) as log_popularity
     from customer_lines
     inner join products_so_far

@@ -59,10 +59,10 @@ data_window as (
     from {{ ref('int_data_window') }}
 
 ),
+{%- if is_incremental() and until is none %}
 
-{% if is_incremental() and until is none -%}
--- What is open may close by the mere course of time; and when what is asked of a line changes, or whether
--- silence means "kept", all lines are asked anew.
+-- What is open may close by the mere course of time. When what is asked of a line changes, or
+-- whether silence means "kept", all lines are asked anew.
 open_lines as (
 
     select line_key from {{ this }}
@@ -81,17 +81,15 @@ changed_frame as (
     where dated_from is distinct from (select max(present.dated_from) from {{ this }} as present)
 
 ),
+{%- endif %}
 
-{% endif -%}
 lines as (
 
     select * from {{ ref('int_lines_at_order') }}
-    where
-        {{ of_changed('line') }}
-        {%- if is_incremental() and until is none %}
-        or line_key in (select open_lines.line_key from open_lines)
-        or exists (select 1 from changed_frame)
-        {%- endif %}
+    where {{ of_changed('line', or_where=[
+        'line_key in (select open_lines.line_key from open_lines)',
+        'exists (select 1 from changed_frame)',
+    ]) }}
 
 ),
 

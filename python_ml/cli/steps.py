@@ -193,7 +193,11 @@ def build(
     horizon_days: Horizon = None,
     only: Only = None,
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Rebuild features and labels with their history.")
+        bool,
+        typer.Option(
+            "--full-refresh",
+            help="Build everything whole, features and labels with their history.",
+        ),
     ] = False,
     home: Home = None,
     engine: Engine = None,

@@ -18,6 +18,7 @@ from python_ml.warehouse.postgres import Connection, create_schema, layout_of
 
 _REJECTED = ("raw", "rejected_rows")
 _EVENTS = ("predictions", "run_events")
+_DIGESTED = ("predictions", "digested_loads")
 
 _TABLES = """
 select namespaces.nspname, classes.relname, classes.relkind::text,
@@ -177,6 +178,9 @@ def delete_rows(connection: Connection, customer_id: str, digest: str) -> dict[T
                 "where event = 'refused' and detail ~ %s",
                 (sql_word(customer_id),),
             )
+        if any((table.schema, table.name) == _DIGESTED for table in tables):
+            # sums over customers hold them still: with no load on record, they are built whole
+            connection.execute("delete from predictions.digested_loads")
         create_schema(connection, "raw")
         connection.execute(CREATE_REGISTER.encode())
         connection.execute(

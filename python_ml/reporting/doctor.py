@@ -33,7 +33,9 @@ LIBRARIES = (
     "dbt-core", "dbt-postgres", "duckdb", "lightgbm", "numpy", "pandas", "prefect", "psycopg",
     "pyarrow", "scikit-learn",
 )  # fmt: skip
-LANDING = ("runs", "run_events", "metrics", "importances", "curves", "feature_builds")
+LANDING = (
+    "runs", "run_events", "metrics", "importances", "curves", "feature_builds", "digested_loads",
+)  # fmt: skip
 """What dbt creates in ``predictions`` beside one table of scores per prediction."""
 
 LEAST_FREE_BYTES = 1024**3

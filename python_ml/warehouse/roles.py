@@ -25,7 +25,7 @@ BI_ROLE = "smartretail_bi"
 SCORER_ROLE = "smartretail_scorer"
 PASSWORDS = "roles.json"
 """File in the home with the passwords that were made here; only its owner may read it."""
-NOT_FOR_SCORERS = ("run_events", "feature_builds")
+NOT_FOR_SCORERS = ("run_events", "feature_builds", "digested_loads")
 """The ledger says what is in force: adding scores is no right to publish them."""
 _PLAIN = re.compile("[a-z_][a-z0-9_]{0,62}")
 

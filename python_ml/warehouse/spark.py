@@ -36,7 +36,7 @@ SPARK_FOLDER = "spark"
 _GIVEN = ("raw", "predictions")
 """Layers that the driver writes, and Spark reads."""
 
-_OF_SPARK = {("predictions", "feature_builds")}
+_OF_SPARK = {("predictions", "feature_builds"), ("predictions", "digested_loads")}
 """Tables of these layers that dbt writes itself."""
 
 _LANDED = {("predictions", None), ("raw", "actions")}
