@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install spark run test test-full test-spark test-spark-full faults bench bench-quality docs docs-commands lint format lock clean
+.PHONY: help install spark peers run test test-full test-spark test-spark-full faults bench bench-features bench-quality docs docs-commands lint format lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,9 +27,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 	$(PIP) --require-hashes -r requirements-spark.lock
 	@touch $@
 
+.venv-peers/installed: requirements-peers.lock
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-peers.lock
+	@touch $@
+
 install: .venv/runs ## Install what running needs; the other targets install what they need.
 
 spark: .venv/spark ## Install what the engine spark needs beside that; a JVM (17 or later) must be there.
+
+peers: .venv-peers/installed ## Install featuretools, which needs pandas 2, apart from all else, for bench-features.
 
 run: .venv/runs ## Install, start the database, and predict for the demo shop.
 	$(BIN)/smartretail run
@@ -53,6 +60,9 @@ bench: .venv/installed ## Measure: loading beside COPY, order habit beside the t
 	$(BIN)/python -m tests.bench.load_against_copy
 	$(BIN)/python -m tests.bench.habit_against_oracle
 
+bench-features: .venv/installed .venv-peers/installed ## Measure the features of a home beside peers: OPTIONS="--home H".
+	$(BIN)/python -m tests.bench.features.beside_peers $(OPTIONS)
+
 bench-quality: .venv/installed ## Measure ours beside hand-made peers: PREDICTION=order_habit OPTIONS="--home H".
 	$(BIN)/python -m python_ml.experiments.bench_quality $(or $(PREDICTION),order_habit) $(OPTIONS)
 
@@ -75,12 +85,13 @@ format: .venv/installed ## Put Python into shape.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 
-lock: .venv/installed ## Resolve the dependencies anew into the three lock files.
+lock: .venv/installed ## Resolve the dependencies anew into the four lock files.
 	$(LOCK) --group build --group dev --upgrade --output-file requirements-dev.lock
 	$(LOCK) --group build --constraints requirements-dev.lock --upgrade --output-file requirements.lock
 	$(LOCK) --group spark --constraints requirements-dev.lock --upgrade --output-file requirements-spark.lock
+	$(subst pyproject.toml,,$(LOCK)) --group peers --upgrade --output-file requirements-peers.lock
 
 clean: ## Stop the database and remove what was made, the shop's home included.
 	-test -x $(BIN)/smartretail && $(BIN)/smartretail db stop
-	rm -rf .venv .smartretail site target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-peers .smartretail site target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

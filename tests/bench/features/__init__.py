@@ -1,0 +1,1 @@
+"""Features of order habit beside what others would write: SQL, pandas, Polars, featuretools."""
