@@ -49,10 +49,14 @@
     {%- if kind == 'line' -%}
         {{ prefix }}line_key in (select changed.line_key from {{ lines }} as changed)
     {%- elif kind == 'customer' -%}
-        {{ prefix }}customer_id in (select changed.owner_id from {{ owners }} as changed)
+        {{ prefix }}customer_id in (
+            select changed.customer_id from {{ owners }} as changed
+            where changed.customer_id is not null
+        )
     {%- else -%}
-        coalesce({{ prefix }}customer_id, {{ prefix }}order_id)
-            in (select changed.owner_id from {{ owners }} as changed)
+        coalesce({{ prefix }}customer_id, {{ prefix }}order_id) in (
+            select coalesce(changed.customer_id, changed.order_id) from {{ owners }} as changed
+        )
     {%- endif -%}
 {%- endmacro %}
 

@@ -14,7 +14,10 @@ final as (
 
     select distinct shop_lines.line_key
     from shop_lines
-    inner join owners on coalesce(shop_lines.customer_id, shop_lines.order_id) = owners.owner_id
+    inner join owners
+        on
+            coalesce(shop_lines.customer_id, shop_lines.order_id)
+            = coalesce(owners.customer_id, owners.order_id)
 
 )
 

@@ -4,7 +4,8 @@ with shop_lines as (
 
     select
         line_key,
-        coalesce(customer_id, order_id) as owner_id,
+        customer_id,
+        case when customer_id is null then order_id end as order_id,
         cast(known_at as date) as known_on,
         cast(greatest(known_at, ordered_at) as date) as counts_from,
         load_id
@@ -28,7 +29,9 @@ since as (
 
 final as (
 
-    select distinct shop_lines.owner_id
+    select distinct
+        shop_lines.customer_id,
+        shop_lines.order_id
     from shop_lines
     cross join since
     where

@@ -21,6 +21,8 @@ insert into predictions.runs values ('a', 'order_habit', '2025-01-01', 3),
     ('d', 'customers', '2025-02-01', 3);
 create table predictions.order_habit (run_id text, customer_id text);
 insert into predictions.order_habit values ('a', '17'), ('a', '18'), ('b', '18');
+create table predictions.digested_loads (model_name text, load_id bigint);
+insert into predictions.digested_loads values ('int_item_days', 1);
 create table features.feat_order_habit (customer_id bigint, as_of_date date);
 insert into features.feat_order_habit values (17, '2025-01-01'), (18, '2025-02-01');
 create table features.feat_return_risk (order_id text, label integer);
@@ -62,6 +64,13 @@ def test_only_the_customers_own_rows_go(connection: psycopg.Connection[tuple[obj
     assert column(connection, "select row_text from raw.rejected_rows") == ["customer_id=171", None]
     assert column(connection, "select customer_id from device.owners") == ["17"]
     assert column(connection, "select rows_deleted from raw.forgotten") == [9]
+
+
+def test_no_load_is_on_record_so_that_sums_are_made_anew(
+    connection: psycopg.Connection[tuple[object, ...]],
+) -> None:
+    delete_rows(connection, "17", "digest")
+    assert column(connection, "select load_id from predictions.digested_loads") == []
 
 
 def test_runs_announce_the_rows_that_they_still_have(

@@ -1,0 +1,103 @@
+"""What a day costs beside building everything: three years of a demo shop, then its last day.
+
+The shop's lines are cut at a midnight by when they were known. What was known before is loaded and
+built with all its as-of dates; then the day is loaded, and built as of the day after. Seconds are
+those of dbt's models, by dbt's own clock; its tests and its start are told apart.
+
+    python -m tests.bench.daily_run --engine duckdb --customers 34000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from python_ml.ingest.demo import DemoShop, write_demo_shop
+from tests.bench.engine_road import ATTRIBUTES, SMARTRETAIL, timed
+
+LAST_DAY = "2025-12-31"
+AT_MOST = 0.1
+"""Seconds of a day, by those of building everything."""
+
+
+def cut(path: Path, folder: Path) -> tuple[Path, Path]:
+    """Write what was known before the last day, and what that day told."""
+    known = "coalesce(recorded_at, ordered_at)"
+    parts = folder / "before.parquet", folder / "day.parquet"
+    for part, sign in zip(parts, ("<", ">="), strict=True):
+        duckdb.sql(
+            f"copy (select * from '{path}' where {known} {sign} '{LAST_DAY}' order by {known}) "
+            f"to '{part}' (format parquet)"
+        )
+    return parts
+
+
+def seconds_of_models(home: Path) -> tuple[dict[str, float], float]:
+    """Seconds of each model of the last build, and of all its tests."""
+    results = json.loads((home / "dbt" / "target" / "run_results.json").read_text())["results"]
+    models = {
+        entry["unique_id"].split(".")[2]: float(entry["execution_time"])
+        for entry in results
+        if entry["unique_id"].startswith("model.")
+    }
+    tests = sum(
+        entry["execution_time"] for entry in results if entry["unique_id"].startswith("test.")
+    )
+    return models, tests
+
+
+def load_and_build(path: Path, home: Path, engine: str, environment: dict[str, str]) -> None:
+    """Load a file and build what it changes."""
+    named = [part for name in ATTRIBUTES for part in ("--attribute", name)]
+    load = ["load", "--source", "order_lines", "--path", str(path), *named, "--engine", engine]
+    timed("load", [*load, "--home", str(home)], environment)
+    timed("build", ["build", "--home", str(home)], environment)
+
+
+def measure(engine: str, customers: int, folder: Path, environment: dict[str, str]) -> None:
+    """Print seconds of a whole build and of a day's, by layer."""
+    path = write_demo_shop(DemoShop(customers=customers, seed=1), folder).order_lines
+    before, day = cut(path, folder)
+    home = folder / "home"
+    try:
+        load_and_build(before, home, engine, environment)
+        whole, tests_whole = seconds_of_models(home)
+        load_and_build(day, home, engine, environment)
+        today, tests_today = seconds_of_models(home)
+    finally:
+        if engine == "postgres":
+            subprocess.run([SMARTRETAIL, "db", "stop", "--home", str(home)], check=False)
+    lines = duckdb.sql(f"select count(*) from '{path}'").fetchall()[0][0]
+    ratio = sum(today.values()) / sum(whole.values())
+    sys.stdout.write(
+        f"{engine}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: {lines:,} lines; "
+        f"everything {sum(whole.values()):.1f} s, its tests {tests_whole:.1f} s; "
+        f"a day {sum(today.values()):.1f} s, its tests {tests_today:.1f} s\n"
+        f"a day costs {ratio:.3f} of everything "
+        f"(goal: at most {AT_MOST:g}, {'met' if ratio <= AT_MOST else 'missed'})\n"
+    )
+    for name in sorted(whole, key=lambda name: -today.get(name, 0.0))[:12]:
+        sys.stdout.write(f"  {name:<36} {whole[name]:>8.1f} s {today.get(name, 0.0):>8.1f} s\n")
+
+
+def main() -> None:
+    """Measure one engine."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=["duckdb", "postgres"], default="duckdb")
+    parser.add_argument("--customers", type=int, default=34_000)
+    parser.add_argument("--memory", help="What DuckDB may use, as 8GB.")
+    given = parser.parse_args()
+    environment = {"SMARTRETAIL_ENGINE_MEMORY": given.memory} if given.memory else {}
+    with TemporaryDirectory() as name:
+        measure(given.engine, given.customers, Path(name), environment)
+
+
+if __name__ == "__main__":
+    main()
