@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from python_ml.ingest.load import load
-from python_ml.ingest.read import ReadOptions
-from python_ml.ingest.sources import ColumnMapping
 from python_ml.pipeline import Pipeline
-from python_ml.predictions import all_predictions
 from tests.conftest import MakePipeline
+from tests.engines.builds import EVERYTHING, ask, load_rows
 from tests.engines.parity import Tables, built_models, difference, read_table
 from tests.engines.shops import corrected, random_shop
 
-ATTRIBUTES = ["product:brand", "customer:joined:date"]
-AS_OF_DATES = ("2024-02-26", "2024-04-08", "2024-06-03")
-EVERYTHING = ("run", "--select", "+path:models_sql/intermediate", "+tag:feature", "+tag:label")
 LOADED_AT = ("2024-05-01 10:00", "2024-05-15 10:00", "2024-06-02 10:00", "2024-06-03 10:00")
 GROWING = (
     "stg_order_lines__rows", "stg_order_lines__order_lines", "int_order_lines",
@@ -80,12 +71,11 @@ def grown(
         else make_pipeline(database_url="", engine="duckdb")
     )
     folder = tmp_path_factory.mktemp("files")
-    for number, rows in enumerate([with_bystander(files()[0]), *files()[1:]]):
-        path = folder / f"{number}.parquet"
-        rows.to_parquet(path, index=False)
-        load_file(pipeline, path, number)
+    past, *later = files()
+    for number, rows in enumerate([with_bystander(past), *later]):
+        load_rows(pipeline, rows, folder / f"{number}.parquet", LOADED_AT[number])
         if number == 0:
-            ask(pipeline)
+            ask(pipeline, [30])
         pipeline._dbt(EVERYTHING)
         if number == 0:
             execute(pipeline, MARK)
@@ -107,34 +97,6 @@ def with_bystander(rows: pd.DataFrame) -> pd.DataFrame:
         returned_at=pd.NaT,
     )
     return pd.concat([theirs, rows], ignore_index=True)
-
-
-def load_file(pipeline: Pipeline, path: Path, number: int) -> None:
-    """Load a file as if at its own time: what came late was known then."""
-    load(
-        pipeline.warehouse,
-        "order_lines",
-        [path],
-        ColumnMapping.parse([], ATTRIBUTES),
-        ReadOptions(date_order="dmy"),
-        reject_threshold=1,
-    )
-    with pipeline.warehouse.connect() as connection:
-        connection.execute(
-            "update raw.loads set loaded_at = %s where load_id = %s",
-            (LOADED_AT[number], number + 1),
-        )
-
-
-def ask(pipeline: Pipeline) -> None:
-    """Ask for all predictions as of some dates."""
-    with pipeline.warehouse.connect() as connection:
-        for prediction in all_predictions():
-            for day in map(date.fromisoformat, AS_OF_DATES):
-                connection.execute(
-                    "insert into raw.as_of_requests values (%s, %s, %s, %s)",
-                    (prediction, day, 30, "2024-07-01"),
-                )
 
 
 def execute(pipeline: Pipeline, statement: str) -> None:

@@ -92,8 +92,8 @@
     {%- set ledger = placed('predictions', 'digested_loads') -%}
     {%- if keeps_loads() and load_relation(loads) is not none -%}
         {%- call statement('note_loads', auto_begin=true) -%}
-            insert into {{ ledger }}
-            select distinct 'raw', 'loads', loads.load_id, '', {{ utc_now() }}
+            insert into {{ ledger }} (schema_name, model_name, lineage_hash, load_id, digested_at)
+            select distinct 'raw', 'loads', '', loads.load_id, {{ utc_now() }}
             from {{ loads }} as loads
             where loads.load_id not in (
                 select noted.load_id from {{ ledger }} as noted where noted.schema_name = 'raw'
@@ -103,70 +103,54 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A model's record in the ledger: schema, name and lineage hash, as SQL. -#}
+{#- What a table's rows in the ledger begin with, as SQL: schema, name and lineage hash. -#}
 {% macro digest_key(node) -%}
-    {%- set schema = node.config.schema if target.name == 'prod' and one_schema() else node.schema -%}
-    {{ return("('" ~ schema ~ "', '" ~ node.name ~ "', '" ~ lineage_hash(node.unique_id) ~ "')") }}
+    {{ return(
+        "'" ~ recorded_schema(node) ~ "', '" ~ node.name ~ "', '" ~ lineage_hash(node.unique_id) ~ "'"
+    ) }}
 {%- endmacro %}
 
-{#- The models above one, by their ids. -#}
-{% macro models_above(unique_id) -%}
-    {%- set pending = [unique_id] -%}
-    {%- set seen = [] -%}
-    {%- for _ in range(10000) if pending -%}
-        {%- for parent in graph.nodes[pending.pop()].depends_on.nodes -%}
-            {%- if parent.startswith('model.') and parent not in seen -%}
-                {%- do seen.append(parent) -%}
-                {%- do pending.append(parent) -%}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(seen) }}
-{%- endmacro %}
-
-{#- A query of the loads that every table above a model holds, and that were there at run start. -#}
-{% macro loads_above(unique_id) -%}
-    {%- set keys = ["('raw', 'loads', '')"] -%}
-    {%- for parent in models_above(unique_id) if graph.nodes[parent].config.materialized in ('table', 'incremental') -%}
-        {%- do keys.append(digest_key(graph.nodes[parent])) -%}
-    {%- endfor -%}
+{#- A query of the loads that some tables hold, each of them, by their keys in the ledger. -#}
+{% macro loads_held_by(keys) -%}
     select load_id from {{ placed('predictions', 'digested_loads') }}
-    where (schema_name, model_name, lineage_hash) in ({{ keys | join(', ') }})
+    where (schema_name, model_name, lineage_hash) in (({{ keys | join('), (') }}))
     group by load_id
     having count(*) = {{ keys | length }}
 {%- endmacro %}
 
-{#- The loads that a model holds. -#}
-{% macro loads_within(unique_id) -%}
-    select load_id from {{ placed('predictions', 'digested_loads') }}
-    where (schema_name, model_name, lineage_hash) = {{ digest_key(graph.nodes[unique_id]) }}
+{#-
+    The loads that were there at run start and that the tables next above a model hold; they hold
+    none that those above them lack.
+-#}
+{% macro loads_above(unique_id) -%}
+    {%- set tables = ['table', 'incremental'] -%}
+    {%- set keys = ["'raw', 'loads', ''"] -%}
+    {%- for parent in nodes_above(unique_id, stop_at=tables)
+        if parent.startswith('model.') and graph.nodes[parent].config.materialized in tables -%}
+        {%- do keys.append(digest_key(graph.nodes[parent])) -%}
+    {%- endfor -%}
+    {{ loads_held_by(keys) }}
 {%- endmacro %}
 
-{#- The loads that the model being built lacks: numbers. -#}
-{% macro missing_loads() -%}
-    {%- if not execute or not keeps_loads() -%}
-        {{ return([]) }}
-    {%- endif -%}
-    {{ return(run_query(
-        loads_above(model.unique_id) ~ ' except ' ~ loads_within(model.unique_id) ~ ' order by 1'
-    ).columns[0].values() | list) }}
+{#- The loads that a model holds. -#}
+{% macro loads_within(unique_id) -%}
+    {{ loads_held_by([digest_key(graph.nodes[unique_id])]) }}
 {%- endmacro %}
 
 {#-
-    The loads that are new to any of the models that replace the rows of int_changed_owners. One that holds
-    no load is built whole, and asks for none.
+    The loads that are new to any of the models that replace the rows of int_changed_owners, as numbers. A
+    model that holds no load is built whole, and asks for none.
 -#}
 {% macro loads_new_to_any() -%}
     {%- set loads = [] -%}
     {%- if execute and keeps_loads() -%}
+        {%- set above = run_query(loads_above(model.unique_id)).columns[0].values() | list -%}
         {%- for node in graph.nodes.values()
             if node.resource_type == 'model' and node.config.materialized == 'incremental'
-            and 'by_load' in node.tags and model.unique_id in models_above(node.unique_id) -%}
+            and 'by_load' in node.tags and model.unique_id in nodes_above(node.unique_id) -%}
             {%- set held = run_query(loads_within(node.unique_id)).columns[0].values() | list -%}
             {%- if held -%}
-                {%- do loads.extend(run_query(
-                    loads_above(model.unique_id) ~ ' except ' ~ loads_within(node.unique_id)
-                ).columns[0].values()) -%}
+                {%- do loads.extend(above | reject('in', held)) -%}
             {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
@@ -182,13 +166,21 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- True for raw rows of the loads that the model being built lacks. -#}
+{#-
+    True for raw rows of the loads that the model being built lacks; not of those that come in while it is
+    built, which the next build adds.
+-#}
 {% macro in_missing_loads(column) -%}
-    {%- if is_incremental() -%}
-        {{ in_loads(column, missing_loads()) }}
-    {%- elif execute and keeps_loads() -%}
-        {#- not those that come in while this is built: the next build adds them -#}
-        {{ column }} in (select noted.load_id from ({{ loads_above(model.unique_id) }}) as noted)
+    {%- if execute and keeps_loads() -%}
+        {{ column }} in (
+            select missing.load_id from (
+                {{ loads_above(model.unique_id) }}
+                {%- if is_incremental() %}
+                except
+                {{ loads_within(model.unique_id) }}
+                {%- endif %}
+            ) as missing
+        )
     {%- else -%}
         true
     {%- endif -%}
@@ -197,13 +189,14 @@
 {#- After a table was built: the loads that it holds now. -#}
 {% macro record_loads() -%}
     {%- if execute and keeps_loads() and config.get('materialized') in ('table', 'incremental') -%}
-        {%- set node = graph.nodes[model.unique_id] -%}
-        {%- set key = digest_key(node) -%}
         insert into {{ placed('predictions', 'digested_loads') }}
-        select
-            {{ key[1:-1].split(', ')[0] }}, {{ key[1:-1].split(', ')[1] }}, load_id,
-            {{ key[1:-1].split(', ')[2] }}, {{ utc_now() }}
-        from ({{ loads_above(model.unique_id) }} except {{ loads_within(model.unique_id) }}) as new_loads
+            (schema_name, model_name, lineage_hash, load_id, digested_at)
+        select {{ digest_key(model) }}, new_loads.load_id, {{ utc_now() }}
+        from (
+            {{ loads_above(model.unique_id) }}
+            except
+            {{ loads_within(model.unique_id) }}
+        ) as new_loads
     {%- endif -%}
 {%- endmacro %}
 

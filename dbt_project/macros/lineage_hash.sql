@@ -5,15 +5,9 @@
     model is rebuilt whole.
 -#}
 {% macro lineage_hash(unique_id) -%}
-    {%- set pending = [unique_id] -%}
     {%- set seen = {} -%}
-    {%- for _ in range(1000) if pending -%}
-        {%- set current = pending.pop() -%}
-        {%- if current in graph.nodes and current not in seen -%}
-            {%- set node = graph.nodes[current] -%}
-            {%- do seen.update({current: node.checksum.checksum}) -%}
-            {%- do pending.extend(node.depends_on.nodes) -%}
-        {%- endif -%}
+    {%- for current in [unique_id] + nodes_above(unique_id) -%}
+        {%- do seen.update({current: graph.nodes[current].checksum.checksum}) -%}
     {%- endfor -%}
     {%- set parts = [
         env_var('SMARTRETAIL_MACROS_HASH', ''), shop_source(),
@@ -27,16 +21,30 @@
     {{ return(local_md5(parts | join('\n'))) }}
 {%- endmacro %}
 
+{#- The models and seeds above one, by their ids; not those that lie beyond a materialization of `stop_at`. -#}
+{% macro nodes_above(unique_id, stop_at=[]) -%}
+    {%- set pending = [unique_id] -%}
+    {%- set seen = [] -%}
+    {%- for _ in range(10000) if pending -%}
+        {%- for parent in graph.nodes[pending.pop()].depends_on.nodes
+            if parent in graph.nodes and parent not in seen -%}
+            {%- do seen.append(parent) -%}
+            {%- do pending.append(parent) if graph.nodes[parent].config.materialized not in stop_at -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(seen) }}
+{%- endmacro %}
+
 {#- The schema under which a model is recorded: its layer, even where all stand in one schema. -#}
-{% macro recorded_schema() -%}
-    {{ return(config.get('schema') if target.name == 'prod' and one_schema() else this.schema) }}
+{% macro recorded_schema(node) -%}
+    {{ return(node.config.schema if target.name == 'prod' and one_schema() else node.schema) }}
 {%- endmacro %}
 
 {#- The hash with which the model being built was last built for this target, or none. -#}
 {% macro recorded_lineage_hash() -%}
     {%- set found = run_query(
         "select feature_hash from " ~ placed('predictions', 'feature_builds')
-        ~ " where schema_name = '" ~ recorded_schema() ~ "' and model_name = '" ~ model.name
+        ~ " where schema_name = '" ~ recorded_schema(model) ~ "' and model_name = '" ~ model.name
         ~ "' order by built_at desc limit 1"
     ) -%}
     {{ return(found.rows[0][0] if found and found.rows | length else none) }}
@@ -50,7 +58,7 @@
             {#- the newest row counts: it must be the newest even after the clock was set back -#}
             insert into {{ placed('predictions', 'feature_builds') }}
             select
-                '{{ recorded_schema() }}', '{{ model.name }}', '{{ hash }}',
+                '{{ recorded_schema(model) }}', '{{ model.name }}', '{{ hash }}',
                 greatest({{ utc_now() }}, coalesce({{ dbt.dateadd('second', 1, 'max(earlier.built_at)') }}, {{ utc_now() }}))
             from {{ placed('predictions', 'feature_builds') }} as earlier
         {%- endif -%}

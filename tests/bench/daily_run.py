@@ -2,7 +2,7 @@
 
 The shop's lines are cut at a midnight by when they were known. What was known before is loaded and
 built with all its as-of dates; then the day is loaded, and built as of the day after. Seconds are
-those of dbt's models, by dbt's own clock; its tests and its start are told apart.
+those of dbt's nodes, by dbt's own clock; its tests are told apart, its start is not counted.
 
     python -m tests.bench.daily_run --engine duckdb --customers 34000
 """
@@ -10,7 +10,6 @@ those of dbt's models, by dbt's own clock; its tests and its start are told apar
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from tests.bench.engine_road import ATTRIBUTES, SMARTRETAIL, timed
+from tests.bench.engine_road import SMARTRETAIL, load_command, node_seconds, timed
 
 LAST_DAY = "2025-12-31"
 AT_MOST = 0.1
@@ -39,25 +38,9 @@ def cut(path: Path, folder: Path) -> tuple[Path, Path]:
     return parts
 
 
-def seconds_of_models(home: Path) -> tuple[dict[str, float], float]:
-    """Seconds of each model of the last build, and of all its tests."""
-    results = json.loads((home / "dbt" / "target" / "run_results.json").read_text())["results"]
-    models = {
-        entry["unique_id"].split(".")[2]: float(entry["execution_time"])
-        for entry in results
-        if entry["unique_id"].startswith("model.")
-    }
-    tests = sum(
-        entry["execution_time"] for entry in results if entry["unique_id"].startswith("test.")
-    )
-    return models, tests
-
-
 def load_and_build(path: Path, home: Path, engine: str, environment: dict[str, str]) -> None:
     """Load a file and build what it changes."""
-    named = [part for name in ATTRIBUTES for part in ("--attribute", name)]
-    load = ["load", "--source", "order_lines", "--path", str(path), *named, "--engine", engine]
-    timed("load", [*load, "--home", str(home)], environment)
+    timed("load", [*load_command(path, engine), "--home", str(home)], environment)
     timed("build", ["build", "--home", str(home)], environment)
 
 
@@ -68,9 +51,9 @@ def measure(engine: str, customers: int, folder: Path, environment: dict[str, st
     home = folder / "home"
     try:
         load_and_build(before, home, engine, environment)
-        whole, tests_whole = seconds_of_models(home)
+        whole, tests_whole = node_seconds(home)
         load_and_build(day, home, engine, environment)
-        today, tests_today = seconds_of_models(home)
+        today, tests_today = node_seconds(home)
     finally:
         if engine == "postgres":
             subprocess.run([SMARTRETAIL, "db", "stop", "--home", str(home)], check=False)

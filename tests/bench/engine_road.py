@@ -62,14 +62,18 @@ def timed(name: str, arguments: list[str], environment: dict[str, str]) -> Step:
     return Step(name, seconds, processor, usage.ru_maxrss / 1024**2)
 
 
+def load_command(path: Path, engine: str) -> list[str]:
+    """The arguments that load a demo shop's lines with all that they tell."""
+    named = [part for name in ATTRIBUTES for part in ("--attribute", name)]
+    return ["load", "--source", "order_lines", "--path", str(path), *named, "--engine", engine]
+
+
 def road(path: Path, home: Path, engine: str, only: list[str], environment: dict[str, str]) -> None:
     """Walk the road in a fresh home and print a line for each step."""
     lines = pq.read_metadata(path).num_rows
-    attributes = [part for name in ATTRIBUTES for part in ("--attribute", name)]
     named = [part for name in only for part in ("--only", name)]
     commands = {
-        "load": ["load", "--source", "order_lines", "--path", str(path), *attributes,
-                 "--engine", engine],
+        "load": load_command(path, engine),
         "build": ["build", *named],
         "train": ["train", *named, "--effort", "quick"],
         "score": ["score", *named],
@@ -103,14 +107,20 @@ def road(path: Path, home: Path, engine: str, only: list[str], environment: dict
 _TOTALS: list[tuple[int, dict[str, float]]] = []
 
 
-def _say_slowest_models(home: Path) -> None:
+def node_seconds(home: Path) -> tuple[dict[str, float], float]:
+    """Seconds of each node of dbt's last build by its name, tests aside, and of all tests."""
     results = json.loads((home / "dbt" / "target" / "run_results.json").read_text())["results"]
-    timed_models = sorted(
-        ((entry["execution_time"], entry["unique_id"].split(".")[2]) for entry in results),
-        reverse=True,
-    )
-    tests = sum(e["execution_time"] for e in results if e["unique_id"].startswith("test."))
-    named = ", ".join(f"{name} {seconds:.1f}" for seconds, name in timed_models[:MODELS_SHOWN])
+    seconds = {entry["unique_id"]: float(entry["execution_time"]) for entry in results}
+    tests = sum(took for node, took in seconds.items() if node.startswith("test."))
+    return {
+        node.split(".")[2]: took for node, took in seconds.items() if not node.startswith("test.")
+    }, tests
+
+
+def _say_slowest_models(home: Path) -> None:
+    seconds, tests = node_seconds(home)
+    slowest = sorted(seconds.items(), key=lambda node: -node[1])[:MODELS_SHOWN]
+    named = ", ".join(f"{name} {took:.1f}" for name, took in slowest)
     _say(f"  slowest nodes (s): {named}; all tests {tests:.1f}")
 
 

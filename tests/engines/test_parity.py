@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from python_ml.ingest.load import load
-from python_ml.ingest.read import ReadOptions
-from python_ml.ingest.sources import ColumnMapping
-from python_ml.pipeline import Pipeline
-from python_ml.predictions import all_predictions
 from python_ml.settings import load_settings
+from tests.engines.builds import EVERYTHING, build
 from tests.engines.conftest import Pair
 from tests.engines.parity import built_models, difference, differences, read_table
 from tests.engines.shops import corrected, random_shop
-from tests.time_rules.builds import SCHEMAS
-from tests.time_rules.shops import AS_OF_DATES
 
 NORTHWIND = load_settings().data_dir / "northwind"
-ATTRIBUTES = ["product:brand", "customer:joined:date"]
-HORIZONS = (30, 90)
-EVERYTHING = ("run", "--select", "+path:models_sql/intermediate", "+tag:feature", "+tag:label")
 
 
 @pytest.mark.real_data
@@ -90,32 +79,3 @@ def test_the_comparison_finds_a_cell_that_moved() -> None:
     for moved in ({"money": [0.1, 1e6 + 1]}, {"count": [1, 3]}, {"key": ["a", "c"]}):
         assert difference(rows, rows.assign(**moved)) is not None
     assert difference(rows, rows.head(1)) is not None
-
-
-def build(pipeline: Pipeline, files: list[pd.DataFrame], folder: Path) -> None:
-    """Load the files one after another into an emptied home, and build all features and labels."""
-    with pipeline.warehouse.connect() as connection:
-        for schema in SCHEMAS:
-            connection.execute(f"drop schema if exists {schema} cascade".encode())
-    for number, rows in enumerate(files):
-        path = folder / f"{pipeline.warehouse.engine}_{number}.parquet"
-        rows.to_parquet(path, index=False)
-        load(
-            pipeline.warehouse,
-            "order_lines",
-            [path],
-            ColumnMapping.parse([], ATTRIBUTES),
-            ReadOptions(date_order="dmy"),
-            reject_threshold=1,
-        )
-    with pipeline.warehouse.connect() as connection:
-        # what came late was known when it was loaded, and the two homes were not loaded at once
-        connection.execute("update raw.loads set loaded_at = timestamp '2024-05-15 10:00:00'")
-        for prediction in all_predictions():
-            for day in map(date.fromisoformat, AS_OF_DATES):
-                for horizon_days in HORIZONS:
-                    connection.execute(
-                        "insert into raw.as_of_requests values (%s, %s, %s, %s)",
-                        (prediction, day, horizon_days, "2024-07-01"),
-                    )
-    pipeline._dbt(EVERYTHING)

@@ -15,10 +15,11 @@ from python_ml.warehouse.bi_copy import COPY_FILE
 from python_ml.warehouse.ledger import in_force
 from python_ml.warehouse.spark import has_java
 from tests.conftest import MakePipeline
+from tests.engines.builds import EVERYTHING, build
 from tests.engines.conftest import Pair
 from tests.engines.parity import built_models, differences, read_table
 from tests.engines.shops import corrected, random_shop
-from tests.engines.test_parity import EVERYTHING, NORTHWIND, build
+from tests.engines.test_parity import NORTHWIND
 
 pytestmark = [
     pytest.mark.spark,
