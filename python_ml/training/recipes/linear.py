@@ -50,13 +50,21 @@ def fit_logistic(
     beta = np.zeros(len(penalty)) if start is None else start.copy()
     if start is None:
         beta[0] = to_logit(np.array([label.mean()]))[0]
-    loss = _loss(matrix, label, penalty, beta)
+    some = slice(None, None, max(1, len(label) // CURVATURE_ROWS))
+    curved = np.ascontiguousarray(matrix[some])
+    score = beta[0] + matrix @ beta[1:]
+    loss = _loss(score, label, penalty, beta)
     for _ in range(STEPS):
-        step = _newton_step(matrix, label, penalty, beta)
+        probability = to_probability(score)
+        hessian = _hessian(curved, probability[some], len(label), penalty)
+        residual = probability - label
+        gradient = np.concatenate(([residual.sum()], matrix.T @ residual)) + penalty * beta
+        step = cho_solve(cho_factor(hessian), gradient)
         size = 1.0
         while size > CLOSE_ENOUGH:
             attempt = beta - size * step
-            attempt_loss = _loss(matrix, label, penalty, attempt)
+            score = attempt[0] + matrix @ attempt[1:]
+            attempt_loss = _loss(score, label, penalty, attempt)
             if attempt_loss <= loss:
                 break
             size /= 2
@@ -69,28 +77,23 @@ def fit_logistic(
     return beta
 
 
-def _loss(matrix: FloatArray, label: FloatArray, penalty: FloatArray, beta: FloatArray) -> float:
-    score = beta[0] + matrix @ beta[1:]
+def _loss(score: FloatArray, label: FloatArray, penalty: FloatArray, beta: FloatArray) -> float:
     fit = float((np.logaddexp(0.0, score) - label * score).sum())
     return fit + 0.5 * float((penalty * beta**2).sum())
 
 
-def _newton_step(
-    matrix: FloatArray, label: FloatArray, penalty: FloatArray, beta: FloatArray
+def _hessian(
+    some: FloatArray, probability: FloatArray, rows: int, penalty: FloatArray
 ) -> FloatArray:
-    probability = to_probability(beta[0] + matrix @ beta[1:])
-    residual = probability - label
-    some = slice(None, None, max(1, len(label) // CURVATURE_ROWS))
-    weight = np.maximum(probability * (1 - probability), NEVER_CERTAIN)[some]
-    weight *= len(label) / len(weight)
-    weighted = matrix[some] * weight[:, None]
-    hessian = np.empty((len(beta), len(beta)))
+    """Return the curvature of the loss over ``rows`` rows, read off some of them."""
+    weight = np.maximum(probability * (1 - probability), NEVER_CERTAIN) * (rows / len(some))
+    root = some * np.sqrt(weight)[:, None]  # its square is a symmetric product: half the work
+    hessian = np.empty((len(penalty), len(penalty)))
     hessian[0, 0] = weight.sum()
-    hessian[0, 1:] = hessian[1:, 0] = weighted.sum(axis=0)
-    hessian[1:, 1:] = matrix[some].T @ weighted
+    hessian[0, 1:] = hessian[1:, 0] = weight @ some
+    hessian[1:, 1:] = root.T @ root
     hessian[np.diag_indices_from(hessian)] += penalty + NEVER_CERTAIN
-    gradient = np.concatenate(([residual.sum()], matrix.T @ residual)) + penalty * beta
-    return np.asarray(cho_solve(cho_factor(hessian), gradient), dtype=np.float64)
+    return hessian
 
 
 @dataclass
