@@ -10,7 +10,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -46,9 +46,9 @@ from python_ml.scoring.score import assumptions_hash, land, run_id, score
 from python_ml.settings import PROJECT_DIR, Settings
 from python_ml.settling import TAG as OUTCOMES_TAG
 from python_ml.settling import only_outcomes_failed, outcomes_are_due
+from python_ml.training.aside import Aside, TrainingJob
 from python_ml.training.bundle import REFERENCE, Bundle, save_bundle
 from python_ml.training.bundles import AnyBundle, load_any_bundle
-from python_ml.training.choose import train
 from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.pairs.bundle import PairBundle, save_pair_bundle
 from python_ml.training.pairs.snapshot import Catalogues
@@ -180,6 +180,7 @@ class Pipeline:
         self.project_dir = project_dir
         self._say = say or log.info
         self._writer: Writer | None = None
+        self._aside: Aside | None = None
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -393,7 +394,7 @@ class Pipeline:
         prediction = get_prediction(name)
         horizon_days = request.horizon_days[name]
         folder = self._bundle_dir(prediction, request.as_of, horizon_days)
-        if not retrain and (folder / "bundle.json").exists():
+        if not retrain and self._has_bundle(request, name):
             return load_any_bundle(prediction, folder)
         # its figures are in the warehouse before the bundle counts as there
         draft = folder.with_name(f".{folder.name}.draft")
@@ -407,8 +408,53 @@ class Pipeline:
         draft.rename(folder)
         return load_any_bundle(prediction, folder)
 
-    def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
-        """Train a prediction of entities into a folder, and land what was measured."""
+    @contextmanager
+    def training_beside(
+        self, request: Request, names: Sequence[str], *, retrain: bool = False
+    ) -> Iterator[None]:
+        """Begin to train, of these, what can be trained beside pairs.
+
+        Training pairs reads the warehouse as it goes, so that it stays here; predictions of rows
+        train meanwhile in a process of their own, where there is more than one thread to share.
+        """
+        missing = {
+            name: get_prediction(name)
+            for name in names
+            if name != CUSTOMERS and (retrain or not self._has_bundle(request, name))
+        }
+        of_rows = {name: p for name, p in missing.items() if isinstance(p, Prediction)}
+        if self.settings.threads == 1 or len(of_rows) in (0, len(missing)):
+            yield
+            return
+        with Aside(self.settings.threads - self.settings.threads // 2, self._say) as aside:
+            for name, prediction in of_rows.items():
+                with suppress(TooSmallError):  # said when its turn comes
+                    aside.begin(name, self._training_job(request, prediction))
+            self._aside = aside
+            try:
+                yield
+            finally:
+                self._aside = None
+
+    def _is_aside(self, name: str) -> bool:
+        return self._aside is not None and name in self._aside
+
+    def _has_bundle(self, request: Request, name: str) -> bool:
+        folder = self._bundle_dir(get_prediction(name), request.as_of, request.horizon_days[name])
+        return (folder / "bundle.json").exists()
+
+    def _threads(self) -> int:
+        """Threads for training here: half of them while another process trains."""
+        return self.settings.threads // (2 if self._aside is not None and self._aside.busy else 1)
+
+    def _training_job(self, request: Request, prediction: Prediction) -> TrainingJob:
+        """Read what a prediction of entities is trained on.
+
+        Raises
+        ------
+        TooSmallError
+            When nothing can be learned yet.
+        """
         name, horizon_days = prediction.name, request.horizon_days[prediction.name]
         catalogue = self._catalogue(name)
         spec = prediction.spec(horizon_days)
@@ -438,18 +484,27 @@ class Pipeline:
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         held = self._champion(request, name)
         champion = None if held is None else champion_of(held, feature_hash(self.warehouse, name))
-        result = train(
+        return TrainingJob(
             spec,
             frame,
             as_of=request.as_of,
             seed=self.settings.seed,
-            threads=self.settings.threads,
             newest=newest if len(newest) else None,
             effort=self.effort(),
-            on_step=self._say,
             beside=recipe_beside(held, champion),
             tried_on=None if champion is None else champion.tried_on,
         )
+
+    def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
+        """Train a prediction of entities into a folder, and land what was measured."""
+        name = prediction.name
+        if self._aside is not None and self._is_aside(name):
+            job, result = self._aside.take(name)
+        else:
+            job = self._training_job(request, prediction)
+            result = job.train(self._threads(), self._say)
+        held = self._champion(request, name)
+        champion = None if held is None else champion_of(held, feature_hash(self.warehouse, name))
         came_of_it = None
         if champion is not None:
             came_of_it = challenge(
@@ -464,7 +519,7 @@ class Pipeline:
             result,
             draft,
             feature_hash=feature_hash(self.warehouse, name),
-            beside={REFERENCE: row_reference(prediction, frame)},
+            beside={REFERENCE: row_reference(prediction, job.frame)},
             challenge=None if came_of_it is None else came_of_it.to_dict(),
         )
         land_training(self.warehouse, name, bundle_id, result)
@@ -481,7 +536,7 @@ class Pipeline:
             as_of=request.as_of,
             horizon_days=horizon_days,
             seed=self.settings.seed,
-            threads=self.settings.threads,
+            threads=self._threads,
             say=self._say,
         )
         held = self._champion(request, name)
@@ -792,6 +847,20 @@ class Pipeline:
             return self.score(request, name, bundle)
         return self._score_beside(request, name, bundle)
 
+    def _predict_all(
+        self, request: Request, names: Sequence[str], *, retrain: bool, training: Training
+    ) -> list[Outcome]:
+        """Summarise customers and make every prediction."""
+        may_train = names if training == "always" else []
+        with self.training_beside(request, may_train, retrain=retrain):
+            outcomes = {
+                name: self.summarise_customers(request)
+                if name == CUSTOMERS
+                else self.predict(request, name, retrain=retrain, training=training)
+                for name in sorted(names, key=self._is_aside)  # what is being trained comes last
+            }
+        return [outcomes[name] for name in names]
+
     def _score_beside(self, request: Request, name: str, challenger: AnyBundle) -> Outcome:
         """Keep the scores of a challenger that stays out, and score with the champion.
 
@@ -1058,12 +1127,7 @@ class Pipeline:
                     names = [name for name in names if published.get(name, day) < day]
                 outcomes: list[Outcome] = []
                 try:
-                    for name in names:
-                        outcomes.append(
-                            self.summarise_customers(night)
-                            if name == CUSTOMERS
-                            else self.predict(night, name, retrain=retrain, training=training)
-                        )
+                    outcomes += self._predict_all(night, names, retrain=retrain, training=training)
                     _refuse_without_model(outcomes, training)
                     self.publish(writer, outcomes, as_history=as_history, anyway=anyway)
                 except UnsettledError as error:

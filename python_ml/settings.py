@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         default=min(4, os.cpu_count() or 1),
         ge=1,
         le=64,
-        description="Threads for dbt and training.",
+        description="Threads for dbt and training; with one, predictions train in turn.",
     )
     candidates: int = Field(
         default=200,

@@ -140,6 +140,8 @@ class PairTrainer:
         Makes the snapshot of a date: features, first stage, customers to draw from.
     items
         How many items the level has.
+    threads
+        Says, before each fit, how many threads are free for it.
     truth_of
         Returns ``customer_id`` and ``item_id`` of the pairs of a date that came true.
     """
@@ -151,7 +153,7 @@ class PairTrainer:
     snapshot_of: SnapshotOf
     truth_of: TruthOf
     seed: int
-    threads: int
+    threads: Callable[[], int]
     say: OnStep
     _samples: dict[tuple[str, bool], Sampled] = field(default_factory=dict)
 
@@ -270,7 +272,7 @@ class PairTrainer:
         return fitted, left_out
 
     def _fit(self, recipe: Recipe, frame: TrainingFrame) -> FittedModel:
-        return recipe.fit(frame, seed=self.seed, threads=self.threads, fitted={})
+        return recipe.fit(frame, seed=self.seed, threads=self.threads(), fitted={})
 
     def _test_split(
         self, test_date: np.datetime64, test_train: DayArray

@@ -29,7 +29,7 @@ def train_pairs(
     as_of: date,
     horizon_days: int,
     seed: int,
-    threads: int,
+    threads: Callable[[], int],
     say: Callable[[str], None],
 ) -> list[PairResult]:
     """Train each level that the shop has; a level that is too small is left out, said aloud.
@@ -66,7 +66,7 @@ def _train_level(
     *,
     horizon_days: int,
     seed: int,
-    threads: int,
+    threads: Callable[[], int],
     say: Callable[[str], None],
 ) -> PairResult:
     items = shop.items()

@@ -34,7 +34,7 @@ def trainer(
         )
 
     given = PairSpec(recipes=(recipe or Popular(),), bootstrap_rounds=8, **spec)
-    return PairTrainer(given, "product", items, 30, at, truth, 7, 1, lambda _text: None)
+    return PairTrainer(given, "product", items, 30, at, truth, 7, lambda: 1, lambda _text: None)
 
 
 @pytest.mark.parametrize(("items", "dates"), [(5, 12), (24, 12), (100, 4), (200, 2), (5000, 2)])
