@@ -76,12 +76,15 @@ def grown(
         load_rows(pipeline, rows, folder / f"{number}.parquet", LOADED_AT[number])
         if number == 0:
             ask(pipeline, [30])
+        elif rows is later[-1]:
+            execute(pipeline, ASK)
         pipeline._dbt(EVERYTHING)
         if number == 0:
             execute(pipeline, MARK)
     return pipeline
 
 
+ASK = "insert into raw.as_of_requests values ('return_risk', '2024-07-01', 30, '2024-07-01')"
 MARK = "update intermediate.int_orders set gross_amount = -1 where customer_id = 'bystander'"
 
 
@@ -117,6 +120,14 @@ def shop_model(pipeline: Pipeline) -> Tables:
     }
 
 
+def newest_lines(pipeline: Pipeline) -> pd.DataFrame:
+    """Features of return risk of the lines that the last load brought."""
+    lines = read_table(pipeline, "intermediate", "int_lines_at_order")
+    features = read_table(pipeline, "features", "feat_return_risk")
+    newest = set(lines.loc[lines["load_id"] == len(LOADED_AT), "line_key"])
+    return features[features["line_key"].isin(newest)].reset_index(drop=True)
+
+
 def test_each_table_says_which_loads_it_holds(grown: Pipeline) -> None:
     rows = grown.warehouse.read(
         "select model_name, load_id from predictions.digested_loads "
@@ -131,9 +142,11 @@ def test_growing_gives_what_building_whole_gives(grown: Pipeline) -> None:
     assert orders.query("customer_id == 'bystander'")["gross_amount"].tolist() == [-1.0], (
         "who did not change was made anew"
     )
-    increments = shop_model(grown)
+    increments, added = shop_model(grown), newest_lines(grown)
     grown._dbt([*EVERYTHING, "--full-refresh"])
     whole = shop_model(grown)
+    assert len(added) > 50
+    assert difference(added, newest_lines(grown)) is None, "features of what the last load brought"
     bystander = whole["intermediate.int_orders"].query("customer_id == 'bystander'")
     assert (bystander["gross_amount"] >= 0).all(), "the mark is still there: nothing was rebuilt"
     for tables in (increments, whole):

@@ -62,3 +62,32 @@
         {{ added.get(measure, 0) }} as {{ measure }}{{ ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
+
+{#-
+    Where only a few lines are new: which changes their histories are made of, those of their customers
+    and those that come while they are asked about. What came before of all others is one row an item.
+-#}
+{% macro may_be_asked(day) -%}
+    {%- if is_incremental() -%}
+        (
+            {{ day }} >= (select asked.first_day from asked)
+            or customer_id in (select new_lines.customer_id from new_lines)
+        )
+    {%- else -%}
+        {{ day }} is not null
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The sums of what changed before a day, over lines with their outcomes. -#}
+{% macro return_changes_before(day) %}
+        min(case when changed_on < {{ day }} then changed_on end) as first_sold_on,
+        max(case when changed_on < {{ day }} then changed_on end) as last_sold_on,
+        sum(case when changed_on < {{ day }} then 1 else 0 end) as line_count,
+        sum(case when changed_on < {{ day }} then unit_price else 0 end) as unit_price,
+        sum(case when label_known_at < {{ day }} then 1 else 0 end) as settled,
+        sum(case when label_known_at < {{ day }} then label else 0 end) as returned,
+        sum(
+            case when returned_known_on < {{ day }} then 1 else 0 end
+            - case when label_known_at < {{ day }} and returned_known_on is not null then 1 else 0 end
+        ) as unsettled_returns
+{%- endmacro %}

@@ -4,10 +4,10 @@
     without anything having changed stands in it as a row of zeros. Asked about by joining on the keys
     and the day. One sort per key, no join: cost grows in step with the changes.
 
-    With `dated_by`, a measure, also the first and the last earlier day on which it rose.
-    `asked`: a relation that has the keys; where only a few of them are new, the others are left out.
+    With `dated`, the first and the last earlier day on which it was, as `first_<dated>_on` and
+    `last_<dated>_on` of the changes say.
 -#}
-{% macro known_before_each_day(changes, keys, measures, dated_by=none, asked=none) -%}
+{% macro known_before_each_day(changes, keys, measures, dated=none) -%}
     select
         {%- for key in keys %}
         {{ key }},
@@ -15,20 +15,18 @@
         {%- for measure in measures %}
         coalesce(sum(sum({{ measure }})) over earlier_days, 0) as {{ measure }},
         {%- endfor %}
-        {%- if dated_by %}
-        min(min(changed_on) filter (where {{ dated_by }} > 0)) over earlier_days as first_on,
-        max(max(changed_on) filter (where {{ dated_by }} > 0)) over earlier_days as last_on,
+        {%- if dated %}
+        min(min(first_{{ dated }}_on)) over earlier_days as first_{{ dated }}_on,
+        max(max(last_{{ dated }}_on)) over earlier_days as last_{{ dated }}_on,
         {%- endif %}
         changed_on
     from {{ changes }}
+    {%- if keys %}
     where
-        true
         {%- for key in keys %}
-        and {{ key }} is not null
+        {{ 'and ' if not loop.first }}{{ key }} is not null
         {%- endfor %}
-        {%- if asked and keys and is_incremental() %}
-        and {{ keys[0] }} in (select asked.{{ keys[0] }} from {{ asked }} as asked)
-        {%- endif %}
+    {%- endif %}
     group by {{ (keys + ['changed_on']) | join(', ') }}
     window earlier_days as {{ earlier_days(keys) }}
 {%- endmacro %}

@@ -4,9 +4,10 @@
     ref('int_lines_at_order'), 'new_lines', 'new_lines.as_of_date'
 ) %}
 {%- set rated = return_rate_attributes(ref('int_lines_at_order')) %}
-{%- set keys = (['customer_id', 'product_id', 'category'] + rated) | join(', ') %}
+{%- set item_keys = (['product_id', 'category'] + rated) | join(', ') %}
 {%- set histories = return_histories(rated) %}
 {%- set baskets = return_baskets(rated) %}
+{%- set item_changes = 'item_changes' if is_incremental() else 'changes' %}
 {%- set measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
 
 with known_lines as (
@@ -52,7 +53,7 @@ first_order_days as (
 
 ),
 
-known_outcomes as (
+settled_lines as (
 
     select
         known_lines.*,
@@ -60,44 +61,61 @@ known_outcomes as (
         outcomes.label_known_at,
         outcomes.returned_known_on
     from known_lines
-    inner join outcomes on known_lines.line_key = outcomes.line_key
-    where outcomes.label_known_at is not null or outcomes.returned_known_on is not null
+    left join outcomes on known_lines.line_key = outcomes.line_key
 
 ),
+{%- if is_incremental() %}
+
+asked as (
+
+    select min(ordered_on) as first_day from new_lines
+
+),
+{%- endif %}
 
 -- What changes in the histories, and on which day: a line is known, its outcome is settled, an
 -- early return is known until then, an order is known. The last kind changes nothing: it asks.
 changes as (
 
     select
-        {{ keys }},
+        customer_id,
+        {{ item_keys }},
         changed_on,
+        changed_on as first_sold_on,
+        changed_on as last_sold_on,
         {{- return_changes({
             'line_count': 1, 'unit_price': 'unit_price', 'net_amount': 'net_amount',
         }) }}
-    from known_lines
+    from settled_lines
+    where {{ may_be_asked('changed_on') }}
 
     union all
 
     select
-        {{ keys }},
+        customer_id,
+        {{ item_keys }},
         label_known_at as changed_on,
+        null as first_sold_on,
+        null as last_sold_on,
         {{- return_changes({
             'settled': 1,
             'returned': 'label',
             'unsettled_returns': 'case when returned_known_on is null then 0 else -1 end',
         }) }}
-    from known_outcomes
-    where label_known_at is not null
+    from settled_lines
+    where {{ may_be_asked('label_known_at') }}
 
     union all
 
     select
-        {{ keys }},
+        customer_id,
+        {{ item_keys }},
         returned_known_on as changed_on,
+        null as first_sold_on,
+        null as last_sold_on,
         {{- return_changes({'unsettled_returns': 1}) }}
-    from known_outcomes
-    where returned_known_on is not null
+    from settled_lines
+    where {{ may_be_asked('returned_known_on') }}
 
     union all
 
@@ -109,23 +127,59 @@ changes as (
         null as {{ attribute }},
         {%- endfor %}
         changed_on,
+        null as first_sold_on,
+        null as last_sold_on,
         {{- return_changes({'order_count': 1}) }}
     from first_order_days
+    where {{ may_be_asked('changed_on') }}
 
     union all
 
     select
-        {{ keys }},
+        customer_id,
+        {{ item_keys }},
         ordered_on as changed_on,
+        null as first_sold_on,
+        null as last_sold_on,
         {{- return_changes() }}
     from new_lines
     where ordered_on <> changed_on
 
 ),
+{%- if is_incremental() %}
+
+-- Of items everybody's lines count: all that came before the first day asked about, in one row.
+item_changes as (
+
+    select
+        {{ item_keys }},
+        {{ add_days('asked.first_day', -1) }} as changed_on,
+        {{- return_changes_before('asked.first_day') }}
+    from settled_lines
+    cross join asked
+    group by asked.first_day, {{ item_keys }}
+
+    union all
+
+    select
+        {{ item_keys }},
+        changed_on,
+        first_sold_on,
+        last_sold_on,
+        line_count,
+        unit_price,
+        settled,
+        returned,
+        unsettled_returns
+    from changes
+    where changed_on >= (select asked.first_day from asked)
+
+),
+{%- endif %}
 
 shop_history as (
 
-    {{ known_before_each_day('changes', [], ['settled', 'returned']) }}
+    {{ known_before_each_day(item_changes, [], ['settled', 'returned']) }}
 
 ),
 {%- for name, columns in histories.items() %}
@@ -133,8 +187,8 @@ shop_history as (
 {{ name }}_history as (
 
     {{ known_before_each_day(
-        'changes', columns, measures + (['order_count', 'net_amount'] if name == 'customer' else []),
-        dated_by='line_count', asked='new_lines',
+        'changes' if 'customer_id' in columns else item_changes, columns,
+        measures + (['order_count', 'net_amount'] if name == 'customer' else []), dated='sold',
     ) }}
 
 ),
@@ -145,18 +199,21 @@ basket_changes as (
 
     select
         order_id,
-        {{ keys }},
+        {{ item_keys }},
         changed_on,
         1 as line_count,
         quantity,
         net_amount
     from known_lines
+    {%- if is_incremental() %}
+    where order_id in (select new_lines.order_id from new_lines)
+    {%- endif %}
 
     union all
 
     select
         order_id,
-        {{ keys }},
+        {{ item_keys }},
         as_of_date as changed_on,
         0 as line_count,
         0 as quantity,
@@ -168,9 +225,7 @@ basket_changes as (
 
 {{ name }}_basket as (
 
-    {{ known_before_each_day(
-        'basket_changes', columns, ['line_count', 'quantity', 'net_amount'], asked='new_lines'
-    ) }}
+    {{ known_before_each_day('basket_changes', columns, ['line_count', 'quantity', 'net_amount']) }}
 
 ),
 {%- endfor %}
@@ -188,8 +243,8 @@ lines_with_history as (
         {{ name }}_history.settled as {{ name }}_settled,
         {{ name }}_history.returned as {{ name }}_returned,
         {{ name }}_history.unsettled_returns as {{ name }}_unsettled_returns,
-        {{ name }}_history.first_on as {{ name }}_first_on,
-        {{ name }}_history.last_on as {{ name }}_last_on,
+        {{ name }}_history.first_sold_on as {{ name }}_first_on,
+        {{ name }}_history.last_sold_on as {{ name }}_last_on,
         {%- endfor %}
         customer_history.order_count as customer_orders,
         customer_history.net_amount as customer_amount,
