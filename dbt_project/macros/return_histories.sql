@@ -63,27 +63,12 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#-
-    Where only a few lines are new: which changes their histories are made of, those of their customers
-    and those that come while they are asked about. What came before of all others is one row an item.
--#}
-{% macro may_be_asked(day) -%}
-    {%- if is_incremental() -%}
-        (
-            {{ day }} >= (select asked.first_day from asked)
-            or customer_id in (select new_lines.customer_id from new_lines)
-        )
-    {%- else -%}
-        {{ day }} is not null
-    {%- endif -%}
-{%- endmacro %}
-
-{#- The sums of what changed before a day, over lines with their outcomes. -#}
+{#- The sums of what had changed before a day, over lines with their outcomes. -#}
 {% macro return_changes_before(day) %}
-        min(case when changed_on < {{ day }} then changed_on end) as first_sold_on,
-        max(case when changed_on < {{ day }} then changed_on end) as last_sold_on,
-        sum(case when changed_on < {{ day }} then 1 else 0 end) as line_count,
-        sum(case when changed_on < {{ day }} then unit_price else 0 end) as unit_price,
+        min(case when as_of_date <= {{ day }} then {{ add_days('as_of_date', -1) }} end) as first_sold_on,
+        max(case when as_of_date <= {{ day }} then {{ add_days('as_of_date', -1) }} end) as last_sold_on,
+        sum(case when as_of_date <= {{ day }} then 1 else 0 end) as line_count,
+        sum(case when as_of_date <= {{ day }} then unit_price else 0 end) as unit_price,
         sum(case when label_known_at < {{ day }} then 1 else 0 end) as settled,
         sum(case when label_known_at < {{ day }} then label else 0 end) as returned,
         sum(

@@ -10,18 +10,14 @@
 {%- set item_changes = 'item_changes' if is_incremental() else 'changes' %}
 {%- set measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
 
-with known_lines as (
+with outcomes as (
 
     select
-        *,
-        {{ add_days('as_of_date', -1) }} as changed_on
-    from {{ ref('int_lines_at_order') }}
-
-),
-
-outcomes as (
-
-    select * from {{ ref('int_line_outcomes') }}
+        line_key,
+        label,
+        label_known_at,
+        returned_known_on
+    from {{ ref('int_line_outcomes') }}
     where horizon_days = {{ var('return_window_days') }}
 
 ),
@@ -35,10 +31,42 @@ newest as (
 
 new_lines as (
 
-    select known_lines.*
-    from known_lines
-    inner join newest on known_lines.as_of_date <= newest.as_of_date
-    where {{ is_missing('known_lines', 'line_key') }} and {{ is_unseen('known_lines') }}
+    select
+        order_lines.*,
+        {{ add_days('order_lines.as_of_date', -1) }} as changed_on
+    from {{ ref('int_lines_at_order') }} as order_lines
+    inner join newest on order_lines.as_of_date <= newest.as_of_date
+    where {{ is_missing('order_lines', 'line_key') }} and {{ is_unseen('order_lines') }}
+
+),
+{%- if is_incremental() %}
+
+asked as (
+
+    select min(ordered_on) as first_day from new_lines
+
+),
+{%- endif %}
+
+known_lines as (
+
+    select
+        order_lines.*,
+        {{ add_days('order_lines.as_of_date', -1) }} as changed_on,
+        outcomes.label,
+        outcomes.label_known_at,
+        outcomes.returned_known_on
+    from {{ ref('int_lines_at_order') }} as order_lines
+    left join outcomes on order_lines.line_key = outcomes.line_key
+    {%- if is_incremental() %}
+    -- those of who asks, and those that change anything while somebody does
+    where
+        order_lines.customer_id in (select new_lines.customer_id from new_lines)
+        or order_lines.order_id in (select new_lines.order_id from new_lines)
+        or order_lines.as_of_date > (select asked.first_day from asked)
+        or outcomes.label_known_at >= (select asked.first_day from asked)
+        or outcomes.returned_known_on >= (select asked.first_day from asked)
+    {%- endif %}
 
 ),
 
@@ -53,26 +81,6 @@ first_order_days as (
 
 ),
 
-settled_lines as (
-
-    select
-        known_lines.*,
-        outcomes.label,
-        outcomes.label_known_at,
-        outcomes.returned_known_on
-    from known_lines
-    left join outcomes on known_lines.line_key = outcomes.line_key
-
-),
-{%- if is_incremental() %}
-
-asked as (
-
-    select min(ordered_on) as first_day from new_lines
-
-),
-{%- endif %}
-
 -- What changes in the histories, and on which day: a line is known, its outcome is settled, an
 -- early return is known until then, an order is known. The last kind changes nothing: it asks.
 changes as (
@@ -86,8 +94,7 @@ changes as (
         {{- return_changes({
             'line_count': 1, 'unit_price': 'unit_price', 'net_amount': 'net_amount',
         }) }}
-    from settled_lines
-    where {{ may_be_asked('changed_on') }}
+    from known_lines
 
     union all
 
@@ -102,8 +109,8 @@ changes as (
             'returned': 'label',
             'unsettled_returns': 'case when returned_known_on is null then 0 else -1 end',
         }) }}
-    from settled_lines
-    where {{ may_be_asked('label_known_at') }}
+    from known_lines
+    where label_known_at is not null
 
     union all
 
@@ -114,8 +121,8 @@ changes as (
         null as first_sold_on,
         null as last_sold_on,
         {{- return_changes({'unsettled_returns': 1}) }}
-    from settled_lines
-    where {{ may_be_asked('returned_known_on') }}
+    from known_lines
+    where returned_known_on is not null
 
     union all
 
@@ -131,7 +138,6 @@ changes as (
         null as last_sold_on,
         {{- return_changes({'order_count': 1}) }}
     from first_order_days
-    where {{ may_be_asked('changed_on') }}
 
     union all
 
@@ -155,7 +161,8 @@ item_changes as (
         {{ item_keys }},
         {{ add_days('asked.first_day', -1) }} as changed_on,
         {{- return_changes_before('asked.first_day') }}
-    from settled_lines
+    from {{ ref('int_lines_at_order') }} as order_lines
+    left join outcomes on order_lines.line_key = outcomes.line_key
     cross join asked
     group by asked.first_day, {{ item_keys }}
 
@@ -205,9 +212,6 @@ basket_changes as (
         quantity,
         net_amount
     from known_lines
-    {%- if is_incremental() %}
-    where order_id in (select new_lines.order_id from new_lines)
-    {%- endif %}
 
     union all
 
