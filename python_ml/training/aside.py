@@ -135,12 +135,15 @@ class Aside:
                     self._waiting[name][1].set_exception(told)
         except (EOFError, OSError):
             self._ended()
+        except Exception as error:  # what listens to us failed: whoever waits must not for ever
+            self._ended(error)
 
-    def _ended(self) -> None:
+    def _ended(self, why: Exception | None = None) -> None:
         for name, (_, done) in list(self._waiting.items()):
             if not done.done():
                 done.set_exception(
-                    TrainingEndedError(
+                    why
+                    or TrainingEndedError(
                         f"The process that trained {name} was ended from outside.",
                         "Where memory was short, train one after the other: "
                         "SMARTRETAIL_THREADS=1. Then run the same command again.",

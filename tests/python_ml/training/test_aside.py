@@ -71,6 +71,16 @@ def test_a_killed_process_says_what_to_do(job):
         assert "SMARTRETAIL_THREADS=1" in str(ended.value.hint)
 
 
+def test_who_cannot_be_told_is_not_waited_for_in_vain(job):
+    def say(text: str) -> None:
+        raise ValueError(text)
+
+    with Aside(1, say) as aside:
+        aside.begin("habit", job)
+        with pytest.raises(ValueError, match="habit: Fitting"):
+            aside.take("habit")
+
+
 def test_it_ends_with_its_caller_however_that_ends(tmp_path):
     script = tmp_path / "caller.py"
     script.write_text(CALLER)
