@@ -103,12 +103,14 @@ class Bundle:
         It hangs on everyone who is scored at one date. Keep it with the run, and give it to
         :meth:`predict` where only some of them are scored again.
         """
-        return self._level_shift(self.checked(features))
+        checked = self.checked(features)
+        kept = self._kept_shift(checked)
+        return self.published.level_shift(checked) if kept is None else kept
 
-    def _level_shift(self, checked: pd.DataFrame) -> float:
-        if len(checked) < FEWEST_ROWS_FOR_LEVEL:
-            return float(self.manifest["level_shift"])
-        return self.published.level_shift(checked)
+    def _kept_shift(self, checked: pd.DataFrame) -> float | None:
+        """Return the shift found in training, where these rows are too few for one of their own."""
+        few = len(checked) < FEWEST_ROWS_FOR_LEVEL
+        return float(self.manifest["level_shift"]) if few else None
 
     def predict(self, features: pd.DataFrame, level_shift: float | None = None) -> FloatArray:
         """Return one probability per row.
@@ -126,7 +128,7 @@ class Bundle:
             Naming each column that is missing, extra or of another type.
         """
         checked = self.checked(features)
-        shift = self._level_shift(checked) if level_shift is None else level_shift
+        shift = self._kept_shift(checked) if level_shift is None else level_shift
         return self.published.predict(checked, shift)
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:

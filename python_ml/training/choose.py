@@ -110,14 +110,19 @@ class Published:
 
     def level_shift(self, features: pd.DataFrame) -> float:
         """Return the shift of the level for everyone who is scored at one date."""
+        return self._shift_of(features, self.calibrated(features))
+
+    def predict(self, features: pd.DataFrame, level_shift: float | None = None) -> FloatArray:
+        """Return what is published for these rows; without a level, at their own."""
+        calibrated = self.calibrated(features)
+        shift = self._shift_of(features, calibrated) if level_shift is None else level_shift
+        return apply_shift(calibrated, shift)
+
+    def _shift_of(self, features: pd.DataFrame, calibrated: FloatArray) -> float:
         reference = None
         if self.level_model is not None:
             reference = self.level_model.predict(features, self.horizon_days)
-        return self.level.shift(self.calibrated(features), self.label_shift, reference)
-
-    def predict(self, features: pd.DataFrame, level_shift: float) -> FloatArray:
-        """Return what is published for these rows."""
-        return apply_shift(self.calibrated(features), level_shift)
+        return self.level.shift(calibrated, self.label_shift, reference)
 
 
 @dataclass(frozen=True, eq=False)
