@@ -161,8 +161,9 @@ price_ranks as (
         *,
         percent_rank() over (
             partition by as_of_date, item_level, case when mean_price is null then 1 else 0 end
-            -- as money: sums of doubles differ in their last bits, and equal prices share a rank
-            order by cast(mean_price as {{ type_amount() }})
+            -- as money: sums of doubles differ in their last bits, and equal prices share a rank;
+            -- what lies half-way between two amounts is moved off, or those bits would round it
+            order by cast(mean_price + 0.000000001 as {{ type_amount() }})
         ) as price_rank
     from item_facts
 

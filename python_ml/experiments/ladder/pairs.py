@@ -149,7 +149,7 @@ def climb_pairs(
     ) -> PairLadder:
         return PairLadder(
             spec, shop.level, shop.items(), horizon_days, snapshot_of, truth_of, seed,
-            pipeline.settings.threads, say,
+            lambda: pipeline.settings.threads, say,
         )  # fmt: skip
 
     hidden = HiddenPairs(shop, seed)
