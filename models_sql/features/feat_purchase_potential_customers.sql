@@ -135,6 +135,15 @@ customer_facts as (
 
 ),
 
+price_spreads as (
+
+    select
+        *,
+        mean_log_price_squared - mean_log_price * mean_log_price as log_price_variance
+    from customer_facts
+
+),
+
 final as (
 
     select
@@ -167,7 +176,8 @@ final as (
         {%- endfor %}
         {{ ratio('coalesce(products, 0)', 'lines_total') }} as product_distinct_per_line,
         mean_log_price as product_mean_log_price,
-        sqrt(greatest(mean_log_price_squared - mean_log_price * mean_log_price, 0))
+        -- a difference of sums: where all prices are one, all that is left of it are its last bits
+        sqrt(case when log_price_variance > 0.0000000001 then log_price_variance else 0 end)
             as product_sd_log_price,
         {{ ratio('age_days', 'line_count') }} as product_mean_age_days,
         {{ ratio('log_popularity', 'line_count') }} as product_mean_log_popularity,
@@ -175,7 +185,7 @@ final as (
         -- category
         cast(coalesce(categories, 0) as integer) as category_distinct_total,
         cast(coalesce(new_categories_180d, 0) as integer) as category_new_180d
-    from customer_facts
+    from price_spreads
 
 )
 
