@@ -10,6 +10,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -49,6 +50,7 @@ from python_ml.settling import only_outcomes_failed, outcomes_are_due
 from python_ml.training.aside import Aside, TrainingJob
 from python_ml.training.bundle import REFERENCE, Bundle, save_bundle
 from python_ml.training.bundles import AnyBundle, load_any_bundle
+from python_ml.training.choose import TrainingResult
 from python_ml.training.dataset import read_features, read_training_frame
 from python_ml.training.pairs.bundle import PairBundle, save_pair_bundle
 from python_ml.training.pairs.snapshot import Catalogues
@@ -80,7 +82,7 @@ from python_ml.warehouse.ledger import (
 )
 from python_ml.warehouse.postgres import Warehouse
 from python_ml.watch.backtest import FoldTried, PooledLine, land_pooled, pool
-from python_ml.watch.challenge import challenge, challenge_of_pairs
+from python_ml.watch.challenge import Champion, challenge, challenge_of_pairs
 from python_ml.watch.champion import champion_of, recipe_beside
 from python_ml.watch.gates import (
     Gates,
@@ -162,6 +164,15 @@ class Fold:
     skipped: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A training in another process: what it looks at, whom it challenges, what comes of it."""
+
+    job: TrainingJob
+    champion: Champion | None
+    result: Future[TrainingResult]
+
+
 class Pipeline:
     """The steps on one home.
 
@@ -180,7 +191,7 @@ class Pipeline:
         self.project_dir = project_dir
         self._say = say or log.info
         self._writer: Writer | None = None
-        self._aside: Aside | None = None
+        self._begun: dict[str, _Begun] = {}
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -429,15 +440,12 @@ class Pipeline:
         with Aside(self.settings.threads - self.settings.threads // 2, self._say) as aside:
             for name, prediction in of_rows.items():
                 with suppress(TooSmallError):  # said when its turn comes
-                    aside.begin(name, self._training_job(request, prediction))
-            self._aside = aside
+                    job, champion = self._training_job(request, prediction)
+                    self._begun[name] = _Begun(job, champion, aside.begin(name, job))
             try:
                 yield
             finally:
-                self._aside = None
-
-    def _is_aside(self, name: str) -> bool:
-        return self._aside is not None and name in self._aside
+                self._begun.clear()
 
     def _has_bundle(self, request: Request, name: str) -> bool:
         folder = self._bundle_dir(get_prediction(name), request.as_of, request.horizon_days[name])
@@ -445,10 +453,13 @@ class Pipeline:
 
     def _threads(self) -> int:
         """Threads for training here: half of them while another process trains."""
-        return self.settings.threads // (2 if self._aside is not None and self._aside.busy else 1)
+        is_shared = not all(begun.result.done() for begun in self._begun.values())
+        return self.settings.threads // (2 if is_shared else 1)
 
-    def _training_job(self, request: Request, prediction: Prediction) -> TrainingJob:
-        """Read what a prediction of entities is trained on.
+    def _training_job(
+        self, request: Request, prediction: Prediction
+    ) -> tuple[TrainingJob, Champion | None]:
+        """Read what a prediction of entities is trained on, and whom it is to challenge.
 
         Raises
         ------
@@ -484,7 +495,7 @@ class Pipeline:
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         held = self._champion(request, name)
         champion = None if held is None else champion_of(held, feature_hash(self.warehouse, name))
-        return TrainingJob(
+        job = TrainingJob(
             spec,
             frame,
             as_of=request.as_of,
@@ -494,17 +505,17 @@ class Pipeline:
             beside=recipe_beside(held, champion),
             tried_on=None if champion is None else champion.tried_on,
         )
+        return job, champion
 
     def _train_rows(self, request: Request, prediction: Prediction, draft: Path) -> None:
         """Train a prediction of entities into a folder, and land what was measured."""
         name = prediction.name
-        if self._aside is not None and self._is_aside(name):
-            job, result = self._aside.take(name)
+        begun = self._begun.pop(name, None)
+        if begun is not None:
+            job, champion, result = begun.job, begun.champion, begun.result.result()
         else:
-            job = self._training_job(request, prediction)
+            job, champion = self._training_job(request, prediction)
             result = job.train(self._threads(), self._say)
-        held = self._champion(request, name)
-        champion = None if held is None else champion_of(held, feature_hash(self.warehouse, name))
         came_of_it = None
         if champion is not None:
             came_of_it = challenge(
@@ -857,7 +868,9 @@ class Pipeline:
                 name: self.summarise_customers(request)
                 if name == CUSTOMERS
                 else self.predict(request, name, retrain=retrain, training=training)
-                for name in sorted(names, key=self._is_aside)  # what is being trained comes last
+                for name in sorted(
+                    names, key=self._begun.__contains__
+                )  # what is being trained comes last
             }
         return [outcomes[name] for name in names]
 

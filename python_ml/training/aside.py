@@ -15,7 +15,8 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -82,7 +83,7 @@ class Aside:
         self._process.start()
         theirs.close()
         self._say = say
-        self._waiting: dict[str, tuple[TrainingJob, Future[TrainingResult]]] = {}
+        self._coming: dict[str, Future[TrainingResult]] = {}
         listen = contextvars.copy_context().run  # Prefect's logger knows its flow run by them
         threading.Thread(target=listen, args=(self._listen,), daemon=True).start()
 
@@ -93,35 +94,18 @@ class Aside:
         self._process.terminate()
         self._process.join()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._waiting
+    def begin(self, name: str, job: TrainingJob) -> Future[TrainingResult]:
+        """Have a job done when those before it are.
 
-    @property
-    def busy(self) -> bool:
-        """Whether it still trains."""
-        return not all(done.done() for _, done in list(self._waiting.values()))
-
-    def begin(self, name: str, job: TrainingJob) -> None:
-        """Have a job done when those before it are."""
-        self._waiting[name] = job, Future()
+        Its result raises what the job raised, and :class:`TrainingEndedError` when the process was
+        killed.
+        """
+        self._coming[name] = coming = Future[TrainingResult]()
         try:
             self._ours.send((name, job))
         except OSError:
             self._ended()
-
-    def take(self, name: str) -> tuple[TrainingJob, TrainingResult]:
-        """Wait for a job, and return it with what came of it; what it raised is raised here.
-
-        Raises
-        ------
-        TrainingEndedError
-            When the process was killed.
-        """
-        job, done = self._waiting[name]
-        try:
-            return job, done.result()
-        finally:
-            del self._waiting[name]
+        return coming
 
     def _listen(self) -> None:
         try:
@@ -130,18 +114,18 @@ class Aside:
                 if kind == "says":
                     self._say(f"{name}: {told}")
                 elif kind == "done":
-                    self._waiting[name][1].set_result(told)
+                    self._coming[name].set_result(told)
                 else:
-                    self._waiting[name][1].set_exception(told)
+                    self._coming[name].set_exception(told)
         except (EOFError, OSError):
             self._ended()
         except Exception as error:  # what listens to us failed: whoever waits must not for ever
             self._ended(error)
 
     def _ended(self, why: Exception | None = None) -> None:
-        for name, (_, done) in list(self._waiting.items()):
-            if not done.done():
-                done.set_exception(
+        for name, coming in list(self._coming.items()):
+            with suppress(InvalidStateError):  # it had come
+                coming.set_exception(
                     why
                     or TrainingEndedError(
                         f"The process that trained {name} was ended from outside.",

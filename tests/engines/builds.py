@@ -33,6 +33,13 @@ def build(pipeline: Pipeline, files: list[pd.DataFrame], folder: Path) -> None:
     pipeline._dbt(EVERYTHING)
 
 
+def build_source(pipeline: Pipeline, source: str, path: Path, as_of: date | None = None) -> None:
+    """Load a real shop and build all its features and labels, by default to its end."""
+    pipeline.load(source, [path])
+    pipeline.ask(pipeline.request(as_of))
+    pipeline._dbt(EVERYTHING)
+
+
 def load_rows(
     pipeline: Pipeline, rows: pd.DataFrame, path: Path, loaded_at: str = LOADED_AT
 ) -> None:

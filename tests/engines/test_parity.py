@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from python_ml.settings import load_settings
-from tests.engines.builds import EVERYTHING, build
+from tests.engines.builds import build, build_source
 from tests.engines.conftest import Pair
 from tests.engines.parity import built_models, difference, differences, read_table
 from tests.engines.shops import corrected, random_shop
@@ -25,9 +25,7 @@ ONLINE_RETAIL = load_settings().data_dir / "online_retail_ii"
 def test_northwind_comes_out_the_same(make_pair: Callable[..., Pair]) -> None:
     pair = make_pair()
     for pipeline in pair:
-        pipeline.load("northwind", [NORTHWIND])
-        pipeline.ask(pipeline.request())
-        pipeline._dbt(EVERYTHING)
+        build_source(pipeline, "northwind", NORTHWIND)
     assert len(read_table(pair[1], "features", "feat_order_habit")) > 1000
     assert len(built_models(pair[1])) > 20
     assert differences(*pair) == []
@@ -39,9 +37,8 @@ def test_northwind_comes_out_the_same(make_pair: Callable[..., Pair]) -> None:
 def test_online_retail_comes_out_the_same(make_pair: Callable[..., Pair]) -> None:
     pair = make_pair()
     for pipeline in pair:
-        pipeline.load("online_retail", [ONLINE_RETAIL])
-        pipeline.ask(pipeline.request(date(2011, 6, 10)))  # what came later stays a test
-        pipeline._dbt(EVERYTHING)
+        # what came later stays a test
+        build_source(pipeline, "online_retail", ONLINE_RETAIL, date(2011, 6, 10))
     assert len(read_table(pair[1], "features", "feat_order_habit")) > 50_000
     assert differences(*pair) == []
 

@@ -15,7 +15,7 @@ from python_ml.warehouse.bi_copy import COPY_FILE
 from python_ml.warehouse.ledger import in_force
 from python_ml.warehouse.spark import has_java
 from tests.conftest import MakePipeline
-from tests.engines.builds import EVERYTHING, build
+from tests.engines.builds import build, build_source
 from tests.engines.conftest import Pair
 from tests.engines.parity import built_models, differences, read_table
 from tests.engines.shops import corrected, random_shop
@@ -40,9 +40,7 @@ def test_northwind_comes_out_the_same_on_three_engines(
     spark = make_spark()
     others = make_pair()
     for pipeline in (spark, *others):
-        pipeline.load("northwind", [NORTHWIND])
-        pipeline.ask(pipeline.request())
-        pipeline._dbt(EVERYTHING)
+        build_source(pipeline, "northwind", NORTHWIND)
     assert len(read_table(spark, "features", "feat_order_habit")) > 1000
     assert len(built_models(spark)) > 20
     for other in others:

@@ -34,12 +34,8 @@ def job(frame, make_spec):
 def test_what_is_trained_aside_is_what_is_trained_here(job):
     told: list[str] = []
     with Aside(2, told.append) as aside:
-        aside.begin("habit", job)
-        assert "habit" in aside
-        same, there = aside.take("habit")
-        assert "habit" not in aside
+        there = aside.begin("habit", job).result()
     here = job.train(1, lambda _: None)
-    assert same is job
     assert there.chosen == here.chosen
     assert there.measured == here.measured
     assert there.published.model.to_files() == here.published.model.to_files()
@@ -52,22 +48,21 @@ def test_jobs_are_done_in_turn_and_each_gets_its_own_error(job, small_frame, mak
         make_spec(), small_frame.rows(np.isin(small_frame.entity, few)), date(2022, 1, 1), seed=1
     )
     with Aside(1, lambda _: None) as aside:
-        aside.begin("tiny", tiny)
-        aside.begin("habit", job)
+        first, second = aside.begin("tiny", tiny), aside.begin("habit", job)
         with pytest.raises(TooSmallError, match="recency needs 10 customers") as refused:
-            aside.take("tiny")
+            first.result()
         assert refused.value.hint, "what to do next came along"
-        assert aside.take("habit")[1].chosen
+        assert second.result().chosen
 
 
 def test_a_killed_process_says_what_to_do(job):
     with Aside(1, lambda _: None) as aside:
-        aside.begin("habit", job)
+        coming = aside.begin("habit", job)
         (child,) = multiprocessing.active_children()
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         with pytest.raises(TrainingEndedError, match="habit was ended from outside") as ended:
-            aside.take("habit")
+            coming.result()
         assert "SMARTRETAIL_THREADS=1" in str(ended.value.hint)
 
 
@@ -76,9 +71,9 @@ def test_who_cannot_be_told_is_not_waited_for_in_vain(job):
         raise ValueError(text)
 
     with Aside(1, say) as aside:
-        aside.begin("habit", job)
+        coming = aside.begin("habit", job)
         with pytest.raises(ValueError, match="habit: Fitting"):
-            aside.take("habit")
+            coming.result()
 
 
 def test_it_ends_with_its_caller_however_that_ends(tmp_path):
