@@ -4,6 +4,7 @@
     from {{ ref('int_as_of_dates') }}
     where
         prediction = '{{ prediction }}'
+        and {{ in_portion(prediction) }}
         {%- if is_incremental() %}
         and as_of_date not in (select distinct as_of_date from {{ this }})
         {%- endif %}

@@ -480,7 +480,7 @@ class EmbeddedServer:
             _write_atomically(self._port_file, str(known), 0o644)
             return
         for attempt in range(3):  # another program may take a free port before we do
-            chosen = _free_port()
+            chosen = free_port()
             try:
                 self._launch(chosen)
             except _PortBusyError:
@@ -1191,7 +1191,8 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
     for _ in range(100):
         port = _PORTS[secrets.randbelow(len(_PORTS))]
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

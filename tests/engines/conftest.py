@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from python_ml.pipeline import Pipeline
+from python_ml.warehouse.spark import has_java
 from tests.conftest import MakePipeline
+
+NEEDS_SPARK = [
+    pytest.mark.spark,
+    pytest.mark.skipif(find_spec("pyspark") is None, reason="the group spark is not installed"),
+    pytest.mark.skipif(not has_java(), reason="no JVM: `java` is not found"),
+]
 
 Pair = tuple[Pipeline, Pipeline]
 

@@ -12,6 +12,8 @@ from python_ml.warehouse.postgres import columns_of
 
 LAYERS = ("intermediate", "features", "labels")
 RELATIVE = 1e-9
+OF_THE_RUN = r"(?:run_id|model_version|scored_at)$"
+"""Columns that tell two runs apart that say the same."""
 
 Tables = dict[str, pd.DataFrame]
 
@@ -38,6 +40,20 @@ def read_table(pipeline: Pipeline, layer: str, name: str) -> pd.DataFrame:
         for column, type_ in types.items()
     )
     return pipeline.warehouse.read(f"select {columns} from {layer}.{name}").to_pandas()
+
+
+def assert_said_the_same(one: Pipeline, other: Pipeline, layer: str, name: str) -> None:
+    """Hold a table of predictions in force against another's, but for what names the run.
+
+    A score may differ by what its sums were added up in; what hangs on it stays the same.
+    """
+    told = [
+        read_table(pipeline, layer, name).sort_values("customer_id", ignore_index=True)
+        for pipeline in (one, other)
+    ]
+    mine, theirs = (rows.loc[:, ~rows.columns.str.contains(OF_THE_RUN)] for rows in told)
+    assert len(mine) > 100
+    pd.testing.assert_frame_equal(mine, theirs, rtol=1e-6, atol=1e-6, check_dtype=False)
 
 
 def differences(one: Pipeline, other: Pipeline) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import duckdb
 import pandas as pd
@@ -13,23 +12,16 @@ from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.pipeline import DEMO_MAPPING
 from python_ml.warehouse.bi_copy import COPY_FILE
 from python_ml.warehouse.ledger import in_force
-from python_ml.warehouse.spark import has_java
 from tests.conftest import MakePipeline
 from tests.engines.builds import build, build_source
-from tests.engines.conftest import Pair
-from tests.engines.parity import built_models, differences, read_table
+from tests.engines.conftest import NEEDS_SPARK, Pair
+from tests.engines.parity import assert_said_the_same, built_models, differences, read_table
 from tests.engines.shops import corrected, random_shop
 from tests.engines.test_parity import NORTHWIND
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.skipif(find_spec("pyspark") is None, reason="the group spark is not installed"),
-    pytest.mark.skipif(not has_java(), reason="no JVM: `java` is not found"),
-]
+pytestmark = NEEDS_SPARK
 
 NAME = "order_habit"
-OF_THE_RUN = r"(?:run_id|model_version|scored_at)$"
-"""What tells two runs apart that say the same."""
 
 
 @pytest.mark.real_data
@@ -98,14 +90,7 @@ def test_the_demo_shop_comes_out_the_same(shops: Pair) -> None:
 def test_predictions_and_what_marts_say_of_them_are_the_same(
     shops: Pair, layer: str, name: str
 ) -> None:
-    one, other = (
-        read_table(pipeline, layer, name).sort_values("customer_id", ignore_index=True)
-        for pipeline in shops
-    )
-    one, other = (rows.loc[:, ~rows.columns.str.contains(OF_THE_RUN)] for rows in (one, other))
-    assert len(one) > 100
-    # a score may differ by what its sums were added up in; what hangs on it stays the same
-    pd.testing.assert_frame_equal(one, other, rtol=1e-6, atol=1e-6, check_dtype=False)
+    assert_said_the_same(*shops, layer, name)
 
 
 @pytest.mark.slow

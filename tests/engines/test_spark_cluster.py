@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,29 +15,22 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import pandas as pd
 import pytest
 
 from python_ml.ingest.demo import DemoShop, write_demo_shop
 from python_ml.pipeline import DEMO_MAPPING
-from python_ml.warehouse.spark import has_java
+from python_ml.warehouse.server import free_port
 from tests.conftest import MakePipeline
-from tests.engines.conftest import QUICK_JVM
-from tests.engines.parity import differences, read_table
+from tests.engines.conftest import NEEDS_SPARK, QUICK_JVM
+from tests.engines.parity import assert_said_the_same, differences
 from tests.test_road import wait_until
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("pyspark") is None, reason="the group spark is not installed"),
-    pytest.mark.skipif(not has_java(), reason="no JVM: `java` is not found"),
-]
+pytestmark = [pytest.mark.slow, *NEEDS_SPARK]
 
 NAME = "order_habit"
 LOOPBACK = "127.0.0.1"
 DAYS = (date(2025, 12, 1), None)
 HALF_WAY = "intermediate.int_order_lines"
-OF_THE_RUN = r"(?:run_id|model_version|scored_at)$"
 
 
 @dataclass(frozen=True)
@@ -63,12 +55,6 @@ class Cluster:
 
     def alive(self) -> int:
         return sum(worker["state"] == "ALIVE" for worker in self.state()["workers"])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -151,10 +137,4 @@ def test_a_worker_that_goes_half_way_changes_nothing(
     assert cluster.alive() == 1
     assert cluster.state()["completedapps"], "no session of ours came to this master"
     assert differences(beside, on_cluster) == []
-    one, other = (
-        read_table(pipeline, "marts", NAME).sort_values("customer_id", ignore_index=True)
-        for pipeline in (beside, on_cluster)
-    )
-    one, other = (rows.loc[:, ~rows.columns.str.contains(OF_THE_RUN)] for rows in (one, other))
-    assert len(one) > 100
-    pd.testing.assert_frame_equal(one, other, rtol=1e-6, atol=1e-6, check_dtype=False)
+    assert_said_the_same(beside, on_cluster, "marts", NAME)

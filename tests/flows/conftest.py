@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,21 +13,15 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from python_ml.settings import PROJECT_DIR
+from python_ml.warehouse.server import free_port
 from tests.flows.prefect_api import PREFECT, PrefectServer
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A server in a process of its own, with its own database."""
     folder = tmp_path_factory.mktemp("prefect")
-    url = f"http://127.0.0.1:{(port := _free_port())}/api"
+    url = f"http://127.0.0.1:{(port := free_port())}/api"
     environment = {
         **os.environ,
         "PREFECT_HOME": str(folder),

@@ -94,7 +94,7 @@ def older(running: EmbeddedServer, open_folder: Path) -> Iterator[str]:
     if not (binaries / "initdb").exists():
         pytest.skip("this wheel brings no older PostgreSQL")
     owner = running.data_dir.stat()
-    data, log, port = open_folder / "data", open_folder / "log", server_module._free_port()
+    data, log, port = open_folder / "data", open_folder / "log", server_module.free_port()
     data.mkdir(mode=0o700)
     log.touch()
     for path in (data, log):

@@ -1,0 +1,50 @@
+"""On DuckDB a statement that is too much at once is worked off in portions, with the same rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from python_ml.pipeline import Pipeline
+from tests.conftest import MakePipeline
+from tests.engines.builds import build
+from tests.engines.parity import Tables, difference, read_table
+from tests.engines.shops import random_shop
+
+IN_PORTIONS = ("feat_order_habit", "feat_purchase_potential", "feat_purchase_potential_customers")
+
+LINES_AT_ONCE = 1000
+
+
+@pytest.fixture(scope="module")
+def shop(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    pipeline = make_pipeline(database_url="", engine="duckdb")
+    build(pipeline, [random_shop(7, 40, named_lines=True)], tmp_path_factory.mktemp("files"))
+    return pipeline
+
+
+def features(pipeline: Pipeline) -> Tables:
+    return {name: read_table(pipeline, "features", name) for name in IN_PORTIONS}
+
+
+def statements(pipeline: Pipeline, model: str) -> int:
+    """How many statements wrote rows of a model when it was last built."""
+    target: Path = pipeline.settings.home / "dbt" / "target"
+    (made,) = target.glob(f"run/**/{model}.sql")
+    return len(re.findall(r"create\s+table|insert into", made.read_text()))
+
+
+def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
+    whole = features(shop)
+    lines = len(read_table(shop, "intermediate", "int_order_lines"))
+    dates = read_table(shop, "intermediate", "int_as_of_dates").query("prediction == 'order_habit'")
+    asked = dates["as_of_date"].nunique()
+    assert statements(shop, "feat_order_habit") == 1
+    few = ["--vars", f"{{lines_at_once: {LINES_AT_ONCE}}}"]
+    shop._dbt(["run", "--full-refresh", "--select", *IN_PORTIONS, *few])
+    assert statements(shop, "feat_order_habit") == math.ceil(lines * asked / LINES_AT_ONCE) > 1
+    found = {name: difference(whole[name], made) for name, made in features(shop).items()}
+    assert found == dict.fromkeys(IN_PORTIONS)
