@@ -54,21 +54,62 @@
     {{ return(baskets) }}
 {%- endmacro %}
 
-{#- What is added up over the days of a history, and what a row adds of it: nothing, unless named. -#}
-{% macro return_changes(added={}) -%}
-    {%- for measure in [
-        'order_count', 'line_count', 'unit_price', 'net_amount', 'settled', 'returned', 'unsettled_returns',
-    ] %}
+{#-
+    What changes in the histories of lines, and on which day: a line is known, its outcome is settled, an
+    early return is known until then.
+-#}
+{% macro changes_of_lines(lines, keys, measures) -%}
+    select
+        {{ keys }},
+        changed_on,
+        {{- return_changes(
+            measures,
+            {'line_count': 1, 'unit_price': 'unit_price', 'net_amount': 'net_amount'},
+            sold_on='changed_on',
+        ) }}
+    from {{ lines }}
+
+    union all
+
+    select
+        {{ keys }},
+        label_known_at as changed_on,
+        {{- return_changes(measures, {
+            'settled': 1,
+            'returned': 'label',
+            'unsettled_returns': 'case when returned_known_on is null then 0 else -1 end',
+        }) }}
+    from {{ lines }}
+    where label_known_at is not null
+
+    union all
+
+    select
+        {{ keys }},
+        returned_known_on as changed_on,
+        {{- return_changes(measures, {'unsettled_returns': 1}) }}
+    from {{ lines }}
+    where returned_known_on is not null
+{%- endmacro %}
+
+{#-
+    What a row adds to each measure of a history: nothing, unless named. First and last days on which
+    something was sold are carried along, for a row may stand for many days.
+-#}
+{% macro return_changes(measures, added={}, sold_on='null') %}
+        {{ sold_on }} as first_sold_on,
+        {{ sold_on }} as last_sold_on,
+        {%- for measure in measures %}
         {{ added.get(measure, 0) }} as {{ measure }}{{ ',' if not loop.last }}
-    {%- endfor %}
+        {%- endfor %}
 {%- endmacro %}
 
 {#- The sums of what had changed before a day, over lines with their outcomes. -#}
 {% macro return_changes_before(day) %}
-        min(case when as_of_date <= {{ day }} then {{ add_days('as_of_date', -1) }} end) as first_sold_on,
-        max(case when as_of_date <= {{ day }} then {{ add_days('as_of_date', -1) }} end) as last_sold_on,
-        sum(case when as_of_date <= {{ day }} then 1 else 0 end) as line_count,
-        sum(case when as_of_date <= {{ day }} then unit_price else 0 end) as unit_price,
+        min(case when changed_on < {{ day }} then changed_on end) as first_sold_on,
+        max(case when changed_on < {{ day }} then changed_on end) as last_sold_on,
+        sum(case when changed_on < {{ day }} then 1 else 0 end) as line_count,
+        sum(case when changed_on < {{ day }} then unit_price else 0 end) as unit_price,
         sum(case when label_known_at < {{ day }} then 1 else 0 end) as settled,
         sum(case when label_known_at < {{ day }} then label else 0 end) as returned,
         sum(

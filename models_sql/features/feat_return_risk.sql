@@ -7,8 +7,8 @@
 {%- set item_keys = (['product_id', 'category'] + rated) | join(', ') %}
 {%- set histories = return_histories(rated) %}
 {%- set baskets = return_baskets(rated) %}
-{%- set item_changes = 'item_changes' if is_incremental() else 'changes' %}
-{%- set measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
+{%- set item_measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
+{%- set customer_measures = item_measures + ['order_count', 'net_amount'] %}
 
 with outcomes as (
 
@@ -36,37 +36,35 @@ new_lines as (
         {{ add_days('order_lines.as_of_date', -1) }} as changed_on
     from {{ ref('int_lines_at_order') }} as order_lines
     inner join newest on order_lines.as_of_date <= newest.as_of_date
-    where {{ is_missing('order_lines', 'line_key') }} and {{ is_unseen('order_lines') }}
+    where
+        {{ is_missing('order_lines', 'line_key') }}
+        and {{ is_unseen('order_lines') }}
+        and {{ in_portion('owners') }}
 
 ),
-{%- if is_incremental() %}
 
-asked as (
-
-    select min(ordered_on) as first_day from new_lines
-
-),
-{%- endif %}
-
-known_lines as (
+-- Whose histories are asked for: all lines of these customers.
+customer_lines as (
 
     select
-        order_lines.*,
+        order_lines.customer_id,
+        {{ item_keys }},
+        order_lines.order_id,
+        order_lines.unit_price,
+        order_lines.net_amount,
         {{ add_days('order_lines.as_of_date', -1) }} as changed_on,
         outcomes.label,
         outcomes.label_known_at,
         outcomes.returned_known_on
     from {{ ref('int_lines_at_order') }} as order_lines
     left join outcomes on order_lines.line_key = outcomes.line_key
-    {%- if is_incremental() %}
-    -- those of who asks, and those that change anything while somebody does
     where
-        order_lines.customer_id in (select new_lines.customer_id from new_lines)
-        or order_lines.order_id in (select new_lines.order_id from new_lines)
-        or order_lines.as_of_date > (select asked.first_day from asked)
-        or outcomes.label_known_at >= (select asked.first_day from asked)
-        or outcomes.returned_known_on >= (select asked.first_day from asked)
-    {%- endif %}
+        {{ in_portion('owners') }}
+        {%- if is_incremental() %}
+        and order_lines.customer_id in (select new_lines.customer_id from new_lines)
+        {%- else %}
+        and order_lines.customer_id is not null
+        {%- endif %}
 
 ),
 
@@ -76,53 +74,16 @@ first_order_days as (
         order_id,
         customer_id,
         min(changed_on) as changed_on
-    from known_lines
+    from customer_lines
     group by 1, 2
 
 ),
 
--- What changes in the histories, and on which day: a line is known, its outcome is settled, an
--- early return is known until then, an order is known. The last kind changes nothing: it asks.
-changes as (
+-- What changes in the histories of customers, and on which day: lines, orders, and that somebody
+-- asks, which changes nothing.
+customer_changes as (
 
-    select
-        customer_id,
-        {{ item_keys }},
-        changed_on,
-        changed_on as first_sold_on,
-        changed_on as last_sold_on,
-        {{- return_changes({
-            'line_count': 1, 'unit_price': 'unit_price', 'net_amount': 'net_amount',
-        }) }}
-    from known_lines
-
-    union all
-
-    select
-        customer_id,
-        {{ item_keys }},
-        label_known_at as changed_on,
-        null as first_sold_on,
-        null as last_sold_on,
-        {{- return_changes({
-            'settled': 1,
-            'returned': 'label',
-            'unsettled_returns': 'case when returned_known_on is null then 0 else -1 end',
-        }) }}
-    from known_lines
-    where label_known_at is not null
-
-    union all
-
-    select
-        customer_id,
-        {{ item_keys }},
-        returned_known_on as changed_on,
-        null as first_sold_on,
-        null as last_sold_on,
-        {{- return_changes({'unsettled_returns': 1}) }}
-    from known_lines
-    where returned_known_on is not null
+    {{ changes_of_lines('customer_lines', 'customer_id, ' ~ item_keys, customer_measures) }}
 
     union all
 
@@ -134,9 +95,7 @@ changes as (
         null as {{ attribute }},
         {%- endfor %}
         changed_on,
-        null as first_sold_on,
-        null as last_sold_on,
-        {{- return_changes({'order_count': 1}) }}
+        {{- return_changes(customer_measures, {'order_count': 1}) }}
     from first_order_days
 
     union all
@@ -145,48 +104,79 @@ changes as (
         customer_id,
         {{ item_keys }},
         ordered_on as changed_on,
-        null as first_sold_on,
-        null as last_sold_on,
-        {{- return_changes() }}
+        {{- return_changes(customer_measures) }}
     from new_lines
     where ordered_on <> changed_on
 
 ),
+
+-- Of items everybody's lines count.
+item_lines as (
+
+    select
+        {{ item_keys }},
+        order_lines.unit_price,
+        {{ add_days('order_lines.as_of_date', -1) }} as changed_on,
+        outcomes.label,
+        outcomes.label_known_at,
+        outcomes.returned_known_on
+    from {{ ref('int_lines_at_order') }} as order_lines
+    left join outcomes on order_lines.line_key = outcomes.line_key
+
+),
 {%- if is_incremental() %}
 
--- Of items everybody's lines count: all that came before the first day asked about, in one row.
+asked as (
+
+    select min(ordered_on) as first_day from new_lines
+
+),
+
+changes_of_items as (
+
+    {{ changes_of_lines('item_lines', item_keys, item_measures) }}
+
+),
+{%- endif %}
+
 item_changes as (
 
+    {%- if is_incremental() %}
+
+    -- all that came before the first day asked about, in one row
     select
         {{ item_keys }},
         {{ add_days('asked.first_day', -1) }} as changed_on,
         {{- return_changes_before('asked.first_day') }}
-    from {{ ref('int_lines_at_order') }} as order_lines
-    left join outcomes on order_lines.line_key = outcomes.line_key
+    from item_lines
     cross join asked
     group by asked.first_day, {{ item_keys }}
 
     union all
 
-    select
-        {{ item_keys }},
-        changed_on,
-        first_sold_on,
-        last_sold_on,
-        line_count,
-        unit_price,
-        settled,
-        returned,
-        unsettled_returns
-    from changes
+    select * from changes_of_items
     where changed_on >= (select asked.first_day from asked)
 
+    {%- else %}
+
+    {{ changes_of_lines('item_lines', item_keys, item_measures) }}
+
+    {%- endif %}
+
+    union all
+
+    select
+        {{ item_keys }},
+        ordered_on as changed_on,
+        {{- return_changes(item_measures) }}
+    from new_lines
+    where ordered_on <> changed_on
+
 ),
-{%- endif %}
 
 shop_history as (
 
-    {{ known_before_each_day(item_changes, [], ['settled', 'returned']) }}
+    {{ known_before_each_day('item_changes', [], ['settled', 'returned']) }}
 
 ),
 {%- for name, columns in histories.items() %}
@@ -194,8 +184,8 @@ shop_history as (
 {{ name }}_history as (
 
     {{ known_before_each_day(
-        'changes' if 'customer_id' in columns else item_changes, columns,
-        measures + (['order_count', 'net_amount'] if name == 'customer' else []), dated='sold',
+        'customer_changes' if 'customer_id' in columns else 'item_changes', columns,
+        customer_measures if name == 'customer' else item_measures, dated='sold',
     ) }}
 
 ),
@@ -207,11 +197,12 @@ basket_changes as (
     select
         order_id,
         {{ item_keys }},
-        changed_on,
+        {{ add_days('as_of_date', -1) }} as changed_on,
         1 as line_count,
         quantity,
         net_amount
-    from known_lines
+    from {{ ref('int_lines_at_order') }}
+    where order_id in (select new_lines.order_id from new_lines)
 
     union all
 

@@ -14,7 +14,10 @@ from tests.engines.builds import build
 from tests.engines.parity import Tables, difference, read_table
 from tests.engines.shops import random_shop
 
-IN_PORTIONS = ("feat_order_habit", "feat_purchase_potential", "feat_purchase_potential_customers")
+IN_PORTIONS = (
+    "feat_order_habit", "feat_purchase_potential", "feat_purchase_potential_customers",
+    "feat_return_risk",
+)  # fmt: skip
 
 LINES_AT_ONCE = 1000
 
@@ -22,7 +25,7 @@ LINES_AT_ONCE = 1000
 @pytest.fixture(scope="module")
 def shop(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline = make_pipeline(database_url="", engine="duckdb")
-    build(pipeline, [random_shop(7, 40, named_lines=True)], tmp_path_factory.mktemp("files"))
+    build(pipeline, [random_shop(7, 60, named_lines=True)], tmp_path_factory.mktemp("files"))
     return pipeline
 
 
@@ -46,5 +49,6 @@ def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
     few = ["--vars", f"{{lines_at_once: {LINES_AT_ONCE}}}"]
     shop._dbt(["run", "--full-refresh", "--select", *IN_PORTIONS, *few])
     assert statements(shop, "feat_order_habit") == math.ceil(lines * asked / LINES_AT_ONCE) > 1
+    assert statements(shop, "feat_return_risk") > 2
     found = {name: difference(whole[name], made) for name, made in features(shop).items()}
     assert found == dict.fromkeys(IN_PORTIONS)

@@ -1,35 +1,71 @@
 {#-
     Portions: a statement that is too much for memory at once is worked off in several, each for some of
-    its as-of dates, and all of them in the one transaction that makes the table. The compiled statement
-    holds a condition that is true and says whose dates it stands for; only where a table is made from
-    it does a narrower one take its place. Bare, it is the statement for all dates.
+    its as-of dates or some of its owners of lines, and all of them in the one transaction that makes the
+    table. The compiled statement holds a condition that is true and says what it stands for; only where a
+    table is made from it does a narrower one take its place. Bare, it is the statement for everything.
 -#}
 
-{#- The condition: true, until portions of the dates of a prediction are taken. -#}
-{% macro in_portion(prediction) -%}
-    true /* or a portion of the dates of {{ prediction }} */
+{#-
+    The condition: true, until portions are taken. `of`: a prediction, for its as_of_date, or owners, for
+    customer_or_order_id.
+-#}
+{% macro in_portion(of) -%}
+    true /* or a portion of {{ of }} */
 {%- endmacro %}
 
 {#- The statements that work off a compiled one: itself, or one for each portion. -#}
 {% macro portions_of(compiled_code) -%}
-    {%- set mark = modules.re.search('true /\* or a portion of the dates of (\w+) \*/', compiled_code) -%}
-    {%- if not mark -%}
-        {{ return([compiled_code]) }}
-    {%- endif -%}
-    {%- set lines_table = graph.nodes['model.smartretail.int_order_lines'].relation_name -%}
-    {%- set lines = run_query('select count(*) from ' ~ lines_table).columns[0].values()[0] -%}
-    {%- set dates = run_query(missing_as_of_dates(mark.group(1)) ~ ' order by as_of_date').columns[0].values() -%}
-    {%- set count = [(lines * dates | length / var('lines_at_once')) | round(0, 'ceil') | int, dates | length] | min -%}
-    {%- if count < 2 -%}
-        {{ return([compiled_code]) }}
+    {%- set mark = modules.re.search('true /\* or a portion of (\w+) \*/', compiled_code) -%}
+    {%- set conditions = [] -%}
+    {%- if mark and mark.group(1) == 'owners' -%}
+        {%- do conditions.extend(portions_of_owners()) -%}
+    {%- elif mark -%}
+        {%- do conditions.extend(portions_of_dates(mark.group(1))) -%}
     {%- endif -%}
     {%- set statements = [] -%}
-    {%- for first in range(count) -%}
-        {#- every so many-th date: early ones, before which little was known, in each -#}
-        {%- set some = "as_of_date in (date '" ~ dates[first::count] | join("', date '") ~ "')" -%}
-        {%- do statements.append(compiled_code | replace(mark.group(0), some)) -%}
+    {%- for condition in conditions -%}
+        {%- do statements.append(compiled_code | replace(mark.group(0), condition)) -%}
     {%- endfor -%}
-    {{ return(statements) }}
+    {{ return(statements if statements | length > 1 else [compiled_code]) }}
+{%- endmacro %}
+
+{#- Every so many-th of the dates that are missing: early ones, before which little was known, in each. -#}
+{% macro portions_of_dates(prediction) -%}
+    {%- set dates = run_query(missing_as_of_dates(prediction)).columns[0].values() | sort -%}
+    {%- set lines = rows_held(shop_table('int_order_lines')) -%}
+    {%- set count = [number_of_portions(lines * dates | length), dates | length] | min -%}
+    {%- set conditions = [] -%}
+    {%- for first in range(count) -%}
+        {%- do conditions.append("as_of_date in (date '" ~ dates[first::count] | join("', date '") ~ "')") -%}
+    {%- endfor -%}
+    {{ return(conditions) }}
+{%- endmacro %}
+
+{#- Owners by a hash of who they are. The histories of a line take as much as that of forty dates. -#}
+{% macro portions_of_owners() -%}
+    {%- set lines = rows_held(shop_table('int_lines_at_order')) -%}
+    {%- if is_incremental() -%}
+        {%- set lines = lines - rows_held(this) -%}
+    {%- endif -%}
+    {%- set count = number_of_portions(40 * lines) -%}
+    {%- set conditions = [] -%}
+    {%- for portion in range(count) -%}
+        {%- do conditions.append('hash(customer_or_order_id) % ' ~ count ~ ' = ' ~ portion) -%}
+    {%- endfor -%}
+    {{ return(conditions) }}
+{%- endmacro %}
+
+{% macro number_of_portions(lines) -%}
+    {{ return((lines / var('lines_at_once')) | round(0, 'ceil') | int) }}
+{%- endmacro %}
+
+{#- A table of the shop model, which the model being built may not name itself. -#}
+{% macro shop_table(name) -%}
+    {{ return(graph.nodes['model.smartretail.' ~ name].relation_name) }}
+{%- endmacro %}
+
+{% macro rows_held(table) -%}
+    {{ return(run_query('select count(*) from ' ~ table).columns[0].values()[0]) }}
 {%- endmacro %}
 
 {#- dbt-duckdb's own, portion by portion. -#}
