@@ -57,6 +57,7 @@ customer_lines as (
         outcomes.label_known_at,
         outcomes.returned_known_on
     from {{ ref('int_lines_at_order') }} as order_lines
+    inner join newest on order_lines.as_of_date <= newest.as_of_date
     left join outcomes on order_lines.line_key = outcomes.line_key
     where
         {{ in_portion('owners') }}
@@ -121,6 +122,7 @@ item_lines as (
         outcomes.label_known_at,
         outcomes.returned_known_on
     from {{ ref('int_lines_at_order') }} as order_lines
+    inner join newest on order_lines.as_of_date <= newest.as_of_date
     left join outcomes on order_lines.line_key = outcomes.line_key
 
 ),
