@@ -784,6 +784,7 @@ class Pipeline:
                 request.as_of,
                 most_products=self.settings.products_per_customer,
                 label_known_at=label_known_at,
+                on_step=self._say,
             )
         assert isinstance(prediction, Prediction) and isinstance(bundle, Bundle)
         return score(

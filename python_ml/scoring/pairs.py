@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 import numpy as np
@@ -46,6 +46,7 @@ def score_pairs(
     *,
     most_products: int,
     label_known_at: date,
+    on_step: Callable[[str], None] | None = None,
 ) -> pa.Table:
     """Score every customer known at ``as_of``.
 
@@ -53,6 +54,8 @@ def score_pairs(
     ----------
     most_products
         Products kept per customer, the likeliest; of categories all are kept.
+    on_step
+        Told of every part of the customers that is done.
 
     Returns
     -------
@@ -65,6 +68,7 @@ def score_pairs(
     for level in bundle.levels:
         shop = PairShop(warehouse, prediction, catalogues, level.level, as_of, bundle.most_items)
         most = most_products if level.level == "product" else None
+        customers, scored = shop.customers(), 0
         for snapshot in shop.parts():
             batches += _scored(
                 snapshot,
@@ -75,6 +79,9 @@ def score_pairs(
                 now=now,
                 label_known_at=label_known_at,
             )
+            scored += len(snapshot.customers)
+            if on_step is not None:
+                on_step(f"Ranked {level.level} for {scored:,} of {customers:,} customers")
     return pa.Table.from_batches(batches, schema)
 
 

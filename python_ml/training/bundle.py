@@ -197,11 +197,11 @@ def _kind_of_levels(values: pd.Series[Any]) -> str:
 
 
 def _fits(column: FeatureColumn, values: pd.Series[Any]) -> bool:
+    if column.kind == "number" and pd.api.types.is_numeric_dtype(values.dtype):
+        return True
     if values.isna().all():
         return True  # a column of nulls has lost its type on the way
-    if column.kind == "number":
-        return pd.api.types.is_numeric_dtype(values.dtype)
-    return _kind_of_levels(values) == column.kind
+    return column.kind != "number" and _kind_of_levels(values) == column.kind
 
 
 def describe_columns(

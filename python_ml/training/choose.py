@@ -45,6 +45,8 @@ from python_ml.training.verdict import BASE_RATE, calibration_note
 
 OnStep = Callable[[str], None]
 ROWS_EXPLAINED = 2_000
+ROWS_AT_A_TIME = 16_384
+"""What a model lays out of so many rows stays near the processor, however many there are."""
 ORIGIN_THRIFT = 4
 """Single origins are shown beside their pool: rough intervals will do."""
 AS_IS = "as_is"
@@ -106,7 +108,7 @@ class Published:
 
     def calibrated(self, features: pd.DataFrame) -> FloatArray:
         """Return calibrated probabilities before the level."""
-        return self.calibrator.apply(self.model.predict(features, self.horizon_days))
+        return self.calibrator.apply(self._predicted(self.model, features))
 
     def level_shift(self, features: pd.DataFrame) -> float:
         """Return the shift of the level for everyone who is scored at one date."""
@@ -121,8 +123,16 @@ class Published:
     def _shift_of(self, features: pd.DataFrame, calibrated: FloatArray) -> float:
         reference = None
         if self.level_model is not None:
-            reference = self.level_model.predict(features, self.horizon_days)
+            reference = self._predicted(self.level_model, features)
         return self.level.shift(calibrated, self.label_shift, reference)
+
+    def _predicted(self, model: FittedModel, features: pd.DataFrame) -> FloatArray:
+        """Predict row by row, some rows after others."""
+        parts = [
+            model.predict(features.iloc[start : start + ROWS_AT_A_TIME], self.horizon_days)
+            for start in range(0, max(len(features), 1), ROWS_AT_A_TIME)
+        ]
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True, eq=False)
