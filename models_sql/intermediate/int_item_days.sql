@@ -19,52 +19,43 @@ customer_items as (
 
 ),
 
-lines_of_items as (
+sales_of_levels as (
 
     select
-        'product' as item_level,
-        product_id as item_id,
+        grouping(product_id) as is_of_category,
+        product_id,
+        category,
         ordered_on,
         known_on,
         superseded_on,
-        quantity,
-        gross_amount,
-        net_amount
+        count(*) as line_count,
+        sum(quantity) as quantity,
+        sum(gross_amount) as gross_amount,
+        sum(net_amount) as net_amount
     from order_lines
-
-    union all
-
-    select
-        'category' as item_level,
-        category as item_id,
-        ordered_on,
-        known_on,
-        superseded_on,
-        quantity,
-        gross_amount,
-        net_amount
-    from order_lines
+    where superseded_on is null or superseded_on > known_on
+    group by grouping sets (
+        (product_id, ordered_on, known_on, superseded_on),
+        (category, ordered_on, known_on, superseded_on)
+    )
 
 ),
 
 sales as (
 
     select
-        item_level,
-        item_id,
+        case when is_of_category = 1 then 'category' else 'product' end as item_level,
+        case when is_of_category = 1 then category else product_id end as item_id,
         ordered_on,
         known_on,
         superseded_on,
-        count(*) as line_count,
+        line_count,
         0 as new_buyer_count,
-        sum(quantity) as quantity,
-        sum(gross_amount) as gross_amount,
-        sum(net_amount) as net_amount
-    from lines_of_items
-    where
-        item_id is not null
-        and (superseded_on is null or superseded_on > known_on)
-    group by item_level, item_id, ordered_on, known_on, superseded_on
+        quantity,
+        gross_amount,
+        net_amount
+    from sales_of_levels
+    where coalesce(product_id, category) is not null
 
 ),
 
