@@ -19,6 +19,14 @@
 {%- endmacro %}
 
 {#-
+    What a model's `indexes` ask for, where an engine looks rows up by them. DuckDB reads columns and skips
+    by their extremes; an index would have to fit into memory while it is made, and slow down what is added.
+-#}
+{% macro duckdb__get_create_index_sql(relation, index_dict) -%}
+    {{ return(none) }}
+{%- endmacro %}
+
+{#-
     As a pre-hook of a model that joins what it has just counted: no engine knows how many rows those
     are, and Postgres would loop over them.
 -#}

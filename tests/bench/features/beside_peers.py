@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=3, help="The fastest counts.")
     parser.add_argument("--featuretools-seconds", type=float, default=600, help="0 leaves it out.")
+    parser.add_argument("--statements-alone", action="store_true", help="SQL and dbt, no more.")
     given = parser.parse_args()
     pipeline = Pipeline(load_settings(home=given.home))
     engine, ours = pipeline.warehouse.engine, Ours(pipeline)
@@ -97,20 +98,30 @@ def main() -> None:
     run, bare, hand = by_statements(pipeline, ours, given.repeats)
     say_statements(run, bare, hand, len(ours.columns))
     made = {"SQL by hand": hand}
-    for name, peer in (("pandas", by_pandas), ("Polars", by_polars)):
-        made[name] = peer(pipeline, ours, given.repeats)
-        say_peer(name, engine, made[name], bare.seconds, ours.rows)
-    if not is_installed():
-        _write("featuretools is left out: `make peers` installs it")
-    elif given.featuretools_seconds <= 0:
-        _write("featuretools is left out: it is given no time")
-    else:
-        found = by_featuretools(pipeline, ours, given.featuretools_seconds)
-        made["featuretools"] = found
-        say_peer("featuretools", engine, found, bare.seconds, ours.rows)
+    if not given.statements_alone:
+        made |= in_memory(pipeline, ours, given.repeats, bare.seconds, given.featuretools_seconds)
     wrong = [name for name, one in made.items() if one.differing]
     if wrong:
         sys.exit(f"not the values of {', '.join(wrong)}")
+
+
+def in_memory(
+    pipeline: Pipeline, ours: Ours, repeats: int, bare: float, featuretools_seconds: float
+) -> dict[str, Made]:
+    """Let those work that read lines into memory first, and print their lines."""
+    engine, made = pipeline.warehouse.engine, dict[str, Made]()
+    for name, peer in (("pandas", by_pandas), ("Polars", by_polars)):
+        made[name] = peer(pipeline, ours, repeats)
+        say_peer(name, engine, made[name], bare, ours.rows)
+    if not is_installed():
+        _write("featuretools is left out: `make peers` installs it")
+    elif featuretools_seconds <= 0:
+        _write("featuretools is left out: it is given no time")
+    else:
+        found = by_featuretools(pipeline, ours, featuretools_seconds)
+        made["featuretools"] = found
+        say_peer("featuretools", engine, found, bare, ours.rows)
+    return made
 
 
 if __name__ == "__main__":

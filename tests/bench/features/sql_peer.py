@@ -94,7 +94,9 @@ def by_statements(pipeline: Pipeline, ours: Ours, repeats: int) -> tuple[Run, Ba
 
 
 def index_seconds(pipeline: Pipeline) -> float:
-    """Seconds of the index that the model's configuration asks for, on ``bench.made``."""
+    """Seconds of the index that dbt puts on the table, on ``bench.made``; DuckDB gets none."""
+    if pipeline.warehouse.engine == "duckdb":
+        return 0.0
     with pipeline.warehouse.connect(autocommit=True) as connection:
         started = time.monotonic()
         connection.execute("create index made_by_date on bench.made (as_of_date, customer_id)")
