@@ -40,6 +40,7 @@ from python_ml.ingest.sources import FLAT_FILE_SOURCE, ColumnMapping
 from python_ml.predictions import all_predictions, get_prediction
 from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
 from python_ml.reporting.landing import land_pair_training, land_training
+from python_ml.scoring.executors import score_on_executors
 from python_ml.scoring.new_lines import NewLines, ScoredLines, score_new_lines
 from python_ml.scoring.online import bundle_folder
 from python_ml.scoring.pairs import score_pairs
@@ -81,6 +82,7 @@ from python_ml.warehouse.ledger import (
     write_lock,
 )
 from python_ml.warehouse.postgres import Warehouse
+from python_ml.warehouse.spark import SparkWarehouse
 from python_ml.watch.backtest import FoldTried, PooledLine, land_pooled, pool
 from python_ml.watch.challenge import Champion, challenge, challenge_of_pairs
 from python_ml.watch.champion import champion_of, recipe_beside
@@ -787,6 +789,17 @@ class Pipeline:
                 on_step=self._say,
             )
         assert isinstance(prediction, Prediction) and isinstance(bundle, Bundle)
+        if isinstance(self.warehouse, SparkWarehouse):
+            return score_on_executors(
+                self.warehouse,
+                prediction,
+                self._catalogue(name),
+                bundle,
+                bundle_folder(self.settings.bundles_dir / name, bundle.bundle_id),
+                as_of=request.as_of,
+                label_known_at=label_known_at,
+                look=look,
+            )
         return score(
             self.warehouse,
             prediction,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from python_ml.predictions.base import Prediction
 from python_ml.scoring.reasons import ROWS_PER_BATCH, top_reasons
 from python_ml.training.bundle import Bundle
 from python_ml.training.dataset import read_features
-from python_ml.warehouse.catalogue import FeatureCatalogue
+from python_ml.training.frame import FloatArray
+from python_ml.warehouse.catalogue import Feature, FeatureCatalogue
 from python_ml.warehouse.ledger import Run, land_run, utc_now
 from python_ml.warehouse.postgres import Warehouse
 
@@ -67,21 +68,40 @@ def score(
     keys, features = read_features(warehouse, prediction, catalogue, as_of, bundle.horizon_days)
     if look is not None:
         look(features)
-    probabilities = bundle.predict(features) if len(features) else np.empty(0)
+    probability = bundle.predict(features) if len(features) else np.empty(0)
+    reasons = reasons_of(bundle, features, catalogue.features)
+    return table_of_scores(
+        bundle, keys, probability, reasons, as_of=as_of, label_known_at=label_known_at
+    )
+
+
+def reasons_of(bundle: Bundle, features: pd.DataFrame, described: Sequence[Feature]) -> list[str]:
+    """Return the reasons of each row, as :func:`top_reasons` words them."""
     reasons: list[str] = []
     for start in range(0, len(features), ROWS_PER_BATCH):
         part = features.iloc[start : start + ROWS_PER_BATCH]
-        reasons += top_reasons(
-            bundle.contributions(part), part.reset_index(drop=True), catalogue.features
-        )
-    count = len(probabilities)
+        reasons += top_reasons(bundle.contributions(part), part.reset_index(drop=True), described)
+    return reasons
+
+
+def table_of_scores(
+    bundle: Bundle,
+    keys: pa.Table,
+    probability: FloatArray,
+    reasons: Sequence[str] | pa.ChunkedArray,
+    *,
+    as_of: date,
+    label_known_at: date,
+) -> pa.Table:
+    """Return scores as they land, but for the run's id."""
+    count = len(probability)
     return pa.table(
         {
             "label_known_at": [label_known_at] * count,
             **{name: keys.column(name) for name in keys.column_names},
             "as_of_date": [as_of] * count,
             "horizon_days": [bundle.horizon_days] * count,
-            "probability": probabilities,
+            "probability": probability,
             "reasons": reasons,
             "scored_at": [utc_now()] * count,
         }

@@ -18,7 +18,7 @@ from python_ml.errors import BundleError
 from python_ml.training.calibrate import calibrator_from_dict
 from python_ml.training.choose import AS_PUBLISHED, Measured, Published, TrainingResult
 from python_ml.training.frame import FloatArray
-from python_ml.training.level import LevelPolicy
+from python_ml.training.level import LevelPolicy, apply_shift
 from python_ml.training.levels import MOST_KNOWN, most_frequent
 from python_ml.training.recipes import MODELS
 from python_ml.training.recipes.base import FittedModel, from_json, to_json
@@ -130,6 +130,20 @@ class Bundle:
         checked = self.checked(features)
         shift = self._kept_shift(checked) if level_shift is None else level_shift
         return self.published.predict(checked, shift)
+
+    def before_level(self, features: pd.DataFrame) -> tuple[FloatArray, FloatArray | None]:
+        """Return calibrated probabilities of some rows, and what the level's own model says.
+
+        What everybody's level comes to is said by :meth:`at_level`, of all rows.
+        """
+        checked = self.checked(features)
+        return self.published.calibrated(checked), self.published.reference(checked)
+
+    def at_level(self, calibrated: FloatArray, reference: FloatArray | None) -> FloatArray:
+        """Return the probabilities of everyone who is scored at one date, from what parts said."""
+        if len(calibrated) < FEWEST_ROWS_FOR_LEVEL:
+            return apply_shift(calibrated, float(self.manifest["level_shift"]))
+        return apply_shift(calibrated, self.published.shift_of(calibrated, reference))
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return each feature's exact term of the model's logit, before calibration and level."""
@@ -338,7 +352,17 @@ def load_bundle(folder: Path) -> Bundle:
     BundleError
         Naming the file that is missing, changed or not understood.
     """
-    manifest, files = read_bundle_files(folder)
+    return bundle_of(*read_bundle_files(folder))
+
+
+def bundle_of(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
+    """Make a bundle of its manifest and its files, as :func:`read_bundle_files` gives them.
+
+    Raises
+    ------
+    BundleError
+        When something is missing, or not understood.
+    """
     try:
         return Bundle(
             bundle_id=str(manifest["bundle_id"]),
@@ -353,7 +377,8 @@ def load_bundle(folder: Path) -> Bundle:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
-            f"The bundle in {folder} lacks something this version needs: {error}.", "Train again."
+            f"The bundle {manifest.get('bundle_id')} lacks something this version needs: {error}.",
+            "Train again.",
         ) from error
 
 

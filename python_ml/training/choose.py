@@ -110,21 +110,26 @@ class Published:
         """Return calibrated probabilities before the level."""
         return self.calibrator.apply(self._predicted(self.model, features))
 
+    def reference(self, features: pd.DataFrame) -> FloatArray | None:
+        """Return what the model that draws the level says, where there is one."""
+        if self.level_model is None:
+            return None
+        return self._predicted(self.level_model, features)
+
+    def shift_of(self, calibrated: FloatArray, reference: FloatArray | None) -> float:
+        """Return the shift of the level for everyone who is scored at one date."""
+        return self.level.shift(calibrated, self.label_shift, reference)
+
     def level_shift(self, features: pd.DataFrame) -> float:
         """Return the shift of the level for everyone who is scored at one date."""
-        return self._shift_of(features, self.calibrated(features))
+        return self.shift_of(self.calibrated(features), self.reference(features))
 
     def predict(self, features: pd.DataFrame, level_shift: float | None = None) -> FloatArray:
         """Return what is published for these rows; without a level, at their own."""
         calibrated = self.calibrated(features)
-        shift = self._shift_of(features, calibrated) if level_shift is None else level_shift
-        return apply_shift(calibrated, shift)
-
-    def _shift_of(self, features: pd.DataFrame, calibrated: FloatArray) -> float:
-        reference = None
-        if self.level_model is not None:
-            reference = self._predicted(self.level_model, features)
-        return self.level.shift(calibrated, self.label_shift, reference)
+        if level_shift is None:
+            level_shift = self.shift_of(calibrated, self.reference(features))
+        return apply_shift(calibrated, level_shift)
 
     def _predicted(self, model: FittedModel, features: pd.DataFrame) -> FloatArray:
         """Predict row by row, some rows after others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,8 +82,15 @@ def read_features(
     catalogue: FeatureCatalogue,
     as_of: date,
     horizon_days: int,
+    *,
+    most_rows: int | None = None,
 ) -> tuple[pa.Table, pd.DataFrame]:
     """Read the features of what is to be scored at one as-of date, sorted by the keys.
+
+    Parameters
+    ----------
+    most_rows
+        Where there are more, whole customers are drawn.
 
     Returns
     -------
@@ -94,33 +102,55 @@ def read_features(
     InputError
         When the date was never built; an empty shop gives no rows and no error.
     """
-    keys = list(prediction.entity_columns)
-    columns = ", ".join(f"features.{name}" for name in keys + catalogue.names)
-    order = _in_order(prediction, "features.")
-    if prediction.open_rows is None:
-        table = warehouse.read(
-            f"select {columns} from {prediction.features_table} as features "  # noqa: S608
-            f"where as_of_date = $1 order by {order}",
-            [as_of],
-        )
-    else:
-        same = " and ".join(f"features.{key} = open_rows.{key}" for key in keys)
-        table = warehouse.read(
-            f"select {columns}, "  # noqa: S608
-            "case when open_rows.due_on > $1 then open_rows.due_on end as label_known_at "
-            f"from {prediction.features_table} as features "
-            f"inner join {prediction.open_rows} as open_rows on {same} "
-            "where open_rows.horizon_days = $2 and open_rows.as_of_date <= $1 "
-            "and (open_rows.open_until is null or open_rows.open_until > $1) "
-            f"order by {order}",
-            [as_of, horizon_days],
-        )
-        keys.append("label_known_at")
+    query = rows_to_score(prediction, catalogue, "$1", "$2")
+    parameters: list[Any] = [as_of]
+    if prediction.open_rows is not None:
+        parameters.append(horizon_days)
+    if most_rows is not None:
+        counted = warehouse.read(f"select count(*) from ({query}) as counted", parameters)  # noqa: S608
+        group = f"features.{prediction.group_column}"
+        query = f"{query} {_sample(group, counted.column(0)[0].as_py(), most_rows)}"
+    table = warehouse.read(f"{query} order by {_in_order(prediction, 'features.')}", parameters)
+    keys = keys_of_scores(prediction)
     if table.num_rows == 0 and not _was_built(warehouse, prediction, as_of):
         raise InputError(
             f"The features of {as_of} were not built.", f"Run `smartretail build --as-of {as_of}`."
         )
     return table.select(keys), to_features(table, catalogue)
+
+
+def keys_of_scores(prediction: Prediction) -> list[str]:
+    """Columns of :func:`rows_to_score` beside the features."""
+    own = [] if prediction.open_rows is None else ["label_known_at"]
+    return [*prediction.entity_columns, *own]
+
+
+def rows_to_score(
+    prediction: Prediction, catalogue: FeatureCatalogue, as_of: str, horizon_days: str
+) -> str:
+    """Return the query of keys and features of what is to be scored, in no order.
+
+    Parameters
+    ----------
+    as_of, horizon_days
+        Parameters as the engine writes them.
+    """
+    keys = list(prediction.entity_columns)
+    columns = ", ".join(f"features.{name}" for name in keys + catalogue.names)
+    if prediction.open_rows is None:
+        return (
+            f"select {columns} from {prediction.features_table} as features "  # noqa: S608
+            f"where features.as_of_date = {as_of}"
+        )
+    same = " and ".join(f"features.{key} = open_rows.{key}" for key in keys)
+    return (
+        f"select {columns}, "  # noqa: S608
+        f"case when open_rows.due_on > {as_of} then open_rows.due_on end as label_known_at "
+        f"from {prediction.features_table} as features "
+        f"inner join {prediction.open_rows} as open_rows on {same} "
+        f"where open_rows.horizon_days = {horizon_days} and open_rows.as_of_date <= {as_of} "
+        f"and (open_rows.open_until is null or open_rows.open_until > {as_of})"
+    )
 
 
 def to_features(table: pa.Table, catalogue: FeatureCatalogue) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -156,6 +156,7 @@ class SparkWarehouse(DuckDBWarehouse):
                 f'"-Dderby.system.home={scratch}" "-Djava.io.tmpdir={scratch}"'
             ),
             "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+            "spark.executorEnv.OMP_NUM_THREADS": "1",  # a task has one core, its model no more
             "spark.local.dir": str(scratch),
             "spark.hadoop.javax.jdo.option.ConnectionURL": (
                 f"jdbc:derby:;databaseName={self.folder / 'metastore'};create=true"
@@ -209,7 +210,7 @@ class SparkWarehouse(DuckDBWarehouse):
         with self.session():
             self._hand_over()
             folder = self.folder / "seen" / secrets.token_hex(6)
-            self._write_views(folder)
+            self._run("python_ml.warehouse.spark_views", [str(folder)], "the marts were copied")
             self._dbt_ran = False
             with self.connect() as connection:  # all of them at once
                 for path in sorted(folder.glob("*/*")):
@@ -236,25 +237,33 @@ class SparkWarehouse(DuckDBWarehouse):
             ).fetchone()
         return str(row[0]) if row else "0"
 
-    def _write_views(self, folder: Path) -> None:
-        """Let Spark write what its views say as files, in a process of its own.
+    def run_with_session(self, module: str, arguments: Sequence[str], work: str) -> None:
+        """Run a module that begins a Spark session, in a process of its own.
+
+        Parameters
+        ----------
+        work
+            What it does, after "Spark failed while".
 
         Raises
         ------
+        BusyError
+            As :meth:`session` does.
         WarehouseError
             With the end of what it said, when it fails.
         """
+        with self.session():
+            self._run(module, arguments, work)
+
+    def _run(self, module: str, arguments: Sequence[str], work: str) -> None:
         with begin(
-            "python_ml.warehouse.spark_views",
-            [str(folder)],
-            folder=PROJECT_DIR,
-            environment=self.environment(),
+            module, arguments, folder=PROJECT_DIR, environment=self.environment()
         ) as process:
             assert process.stdout is not None
             lines = deque(process.stdout, maxlen=15)
         if process.returncode != 0:
             raise WarehouseError(
-                f"Spark failed while the marts were copied:\n{''.join(lines)}",
+                f"Spark failed while {work}:\n{''.join(lines)}",
                 "Nothing of this step was kept. Mend what it names, then do it again.",
             )
 

@@ -6,35 +6,25 @@ says of predictions.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from python_ml.warehouse.child import end_with_parent
+from python_ml.warehouse.spark_session import home_session
 
 
 def main() -> None:
     """Write the views into the folder that the argument of this process names."""
     end_with_parent()
-    spark = _session()
+    spark = home_session()
     try:
         for view in _seen(spark):
             folder = Path(sys.argv[1], *view.split("."))
             spark.table(view).coalesce(1).write.mode("overwrite").parquet(folder.as_uri())
     finally:
         spark.stop()
-
-
-def _session() -> SparkSession:
-    """A session of the home that the environment names."""
-    builder = SparkSession.builder.enableHiveSupport()
-    for name, value in json.loads(os.environ["SMARTRETAIL_SPARK_CONF"]).items():
-        builder = builder.config(name, value)
-    spark: SparkSession = builder.config("spark.sql.ansi.enabled", "false").getOrCreate()
-    return spark
 
 
 def _seen(spark: SparkSession) -> list[str]:

@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 
 from python_ml.ingest.demo import DemoShop, write_demo_shop
-from python_ml.pipeline import DEMO_MAPPING
+from python_ml.pipeline import DEMO_MAPPING, Pipeline
+from python_ml.predictions import get_prediction
+from python_ml.predictions.base import Prediction
+from python_ml.scoring.score import score
+from python_ml.training.bundle import Bundle
 from python_ml.warehouse.bi_copy import COPY_FILE
 from python_ml.warehouse.ledger import in_force
 from tests.conftest import MakePipeline
@@ -22,21 +26,56 @@ from tests.engines.test_parity import NORTHWIND
 pytestmark = NEEDS_SPARK
 
 NAME = "order_habit"
+NEEDS_NORTHWIND = pytest.mark.skipif(
+    not NORTHWIND.is_dir(), reason="SMARTRETAIL_DATA_DIR has no northwind"
+)
+
+
+@pytest.fixture(scope="module")
+def northwind(make_pair: Callable[..., Pair], make_spark: MakePipeline) -> list[Pipeline]:
+    """Northwind on Spark, on PostgreSQL and on DuckDB."""
+    homes = [make_spark(effort="quick"), *make_pair()]
+    for pipeline in homes:
+        build_source(pipeline, "northwind", NORTHWIND)
+    return homes
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not NORTHWIND.is_dir(), reason="SMARTRETAIL_DATA_DIR has no northwind")
-def test_northwind_comes_out_the_same_on_three_engines(
-    make_pair: Callable[..., Pair], make_spark: MakePipeline
-) -> None:
-    spark = make_spark()
-    others = make_pair()
-    for pipeline in (spark, *others):
-        build_source(pipeline, "northwind", NORTHWIND)
+@NEEDS_NORTHWIND
+def test_northwind_comes_out_the_same_on_three_engines(northwind: list[Pipeline]) -> None:
+    spark, *others = northwind
     assert len(read_table(spark, "features", "feat_order_habit")) > 1000
     assert len(built_models(spark)) > 20
     for other in others:
         assert differences(other, spark) == []
+
+
+@pytest.mark.real_data
+@NEEDS_NORTHWIND
+def test_executors_score_what_the_driver_would(northwind: list[Pipeline]) -> None:
+    spark = northwind[0]
+    request = spark.request(only=[NAME])
+    bundle = spark.train(request, NAME)
+    prediction = get_prediction(NAME)
+    assert isinstance(bundle, Bundle) and isinstance(prediction, Prediction)
+    looked: list[pd.DataFrame] = []
+    on_executors = spark._scores(request, NAME, bundle, look=looked.append)
+    on_driver = score(
+        spark.warehouse,
+        prediction,
+        spark._catalogue(NAME),
+        bundle,
+        request.as_of,
+        label_known_at=on_executors["label_known_at"][0].as_py(),
+    )
+    assert len(looked) == 1
+    assert len(looked[0]) == on_driver.num_rows > 50
+    assert not any((spark.settings.home / "spark" / "scored").iterdir()), "it tidies up"
+    one, other = (
+        table.to_pandas().drop(columns="scored_at").sort_values("customer_id", ignore_index=True)
+        for table in (on_executors, on_driver)
+    )
+    pd.testing.assert_frame_equal(one, other, rtol=1e-12)
 
 
 def test_a_random_shop_comes_out_the_same_on_three_engines(
