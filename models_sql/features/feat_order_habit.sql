@@ -17,7 +17,11 @@ with as_of_dates as (
 
 orders as (
 
-    select * from {{ ref('int_orders') }}
+    select
+        *,
+        {{ month_of('ordered_on') }} as order_month,
+        {{ iso_weekday('ordered_on') }} as order_weekday
+    from {{ ref('int_orders') }}
     where customer_id is not null
 
 ),
@@ -47,9 +51,8 @@ known_orders as (
         orders.returned_line_count,
         orders.returned_amount,
         {{ days_between('orders.ordered_on', 'as_of_dates.as_of_date') }} as age_days,
-        {{ month_of('orders.ordered_on') }} as order_month,
-        {{ season_of('orders.ordered_on') }} as order_season,
-        {{ iso_weekday('orders.ordered_on') }} as order_weekday,
+        orders.order_month,
+        orders.order_weekday,
         lag(orders.ordered_on) over customer_orders as previous_on,
         first_value(orders.ordered_on) over customer_orders as first_on,
         last_value(orders.ordered_on) over (
@@ -116,9 +119,6 @@ customer_totals as (
         {%- for month in range(1, 13) %}
         count(*) filter (where order_month = {{ month }}) as month_{{ month }},
         {%- endfor %}
-        {%- for season in seasons %}
-        count(*) filter (where order_season = {{ season }}) as season_{{ season }},
-        {%- endfor %}
         count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }})
             as orders_year_ago_90d,
         count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 180) }})
@@ -158,6 +158,10 @@ customer_facts as (
 
     select
         customer_totals.*,
+        customer_totals.month_12 + customer_totals.month_1 + customer_totals.month_2 as season_1,
+        customer_totals.month_3 + customer_totals.month_4 + customer_totals.month_5 as season_2,
+        customer_totals.month_6 + customer_totals.month_7 + customer_totals.month_8 as season_3,
+        customer_totals.month_9 + customer_totals.month_10 + customer_totals.month_11 as season_4,
         customer_variety.products,
         {%- for attribute in attributes %}
         {{ attribute.sql }} as {{ attribute.name }},
