@@ -52,3 +52,11 @@ def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
     assert statements(shop, "feat_return_risk") > 2
     found = {name: difference(whole[name], made) for name, made in features(shop).items()}
     assert found == dict.fromkeys(IN_PORTIONS)
+
+
+def test_tables_get_no_indexes(shop: Pipeline) -> None:
+    indexes = shop.warehouse.read(
+        "select schema_name, table_name from duckdb_indexes()"
+    ).to_pylist()
+    made_by_dbt = {"staging", "intermediate", "features", "labels", "mart_rows"}
+    assert [index for index in indexes if index["schema_name"] in made_by_dbt] == []
