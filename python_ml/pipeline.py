@@ -492,7 +492,12 @@ class Pipeline:
                 "Load more history, or ask for a shorter horizon with --horizon-days.",
             )
         _, newest = read_features(
-            self.warehouse, prediction, catalogue, request.as_of, horizon_days
+            self.warehouse,
+            prediction,
+            catalogue,
+            request.as_of,
+            horizon_days,
+            most_rows=spec.max_training_rows,
         )
         self._say(f"Training {name} on {len(frame):,} rows of {len(frame.dates())} as-of dates")
         held = self._champion(request, name)

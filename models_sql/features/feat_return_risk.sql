@@ -134,7 +134,7 @@ asked as (
 
 ),
 
-changes_of_items as (
+dated_item_changes as (
 
     {{ changes_of_lines('item_lines', item_keys, item_measures) }}
 
@@ -156,7 +156,7 @@ item_changes as (
 
     union all
 
-    select * from changes_of_items
+    select * from dated_item_changes
     where changed_on >= (select asked.first_day from asked)
 
     {%- else %}

@@ -8,7 +8,6 @@ the level and lands the scores.
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,12 +21,14 @@ import pyarrow as pa
 from python_ml.predictions.base import Prediction
 from python_ml.scoring.score import table_of_scores
 from python_ml.training.bundle import Bundle
-from python_ml.training.dataset import keys_of_scores, read_features, rows_to_score
+from python_ml.training.dataset import (
+    LOOKED_AT,
+    keys_of_scores,
+    read_features,
+    rows_to_score,
+)
 from python_ml.warehouse.catalogue import FeatureCatalogue
 from python_ml.warehouse.spark import SparkWarehouse
-
-LOOKED_AT = 200_000
-"""Rows that the driver reads of what is scored, for who wants to see it."""
 
 
 def score_on_executors(
@@ -54,36 +55,47 @@ def score_on_executors(
     ------
     InputError
         When the date was never built.
+    BundleError
+        When the features do not fit the model.
+    BusyError
+        When another process of this home has a Spark session for too long.
     WarehouseError
         When Spark fails, with the end of what it said.
     """
     _, some = read_features(
         warehouse, prediction, catalogue, as_of, bundle.horizon_days, most_rows=LOOKED_AT
     )
+    bundle.checked(some)
     look(some)
     keys = keys_of_scores(prediction)
-    said = warehouse.folder / "scored" / secrets.token_hex(6)
-    said.mkdir(parents=True)
+    said = warehouse.folder / "scored"
     job = {
         "query": rows_to_score(prediction, catalogue, ":as_of", ":horizon_days"),
         "as_of": as_of.isoformat(),
+        "horizon_days": bundle.horizon_days,
         "bundle": str(folder),
         "keys": keys,
         "catalogue": asdict(catalogue),
         "rows": str(said / "rows"),
     }
-    try:
-        (said / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        warehouse.run_with_session(
-            "python_ml.scoring.spark_job", [str(said / "job.json")], "customers were scored"
-        )
-        rows = warehouse.read("select * from read_parquet($1)", [str(said / "rows" / "*.parquet")])
-    finally:
-        shutil.rmtree(said)
+    with warehouse.session():
+        shutil.rmtree(said, ignore_errors=True)  # of a run that was killed
+        said.mkdir()
+        try:
+            (said / "job.json").write_text(json.dumps(job), encoding="utf-8")
+            warehouse.run(
+                "python_ml.scoring.spark_job", [str(said / "job.json")], "rows were scored"
+            )
+            rows = warehouse.read(
+                "select * from read_parquet($1)", [str(said / "rows" / "*.parquet")]
+            )
+        finally:
+            shutil.rmtree(said)
     calibrated, reference = (
         rows.column(name).to_numpy().astype(np.float64) for name in ("calibrated", "reference")
     )
-    probability = bundle.at_level(calibrated, None if np.isnan(reference).any() else reference)
+    has_reference = bundle.published.level_model is not None
+    probability = bundle.at_level(calibrated, reference if has_reference else None)
     return table_of_scores(
         bundle,
         rows.select(keys),

@@ -16,7 +16,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
 from python_ml.scoring.score import reasons_of
-from python_ml.training.bundle import Bundle, bundle_of, read_bundle_files
+from python_ml.training.bundle import (
+    REFERENCE,
+    TRIED,
+    Bundle,
+    bundle_of,
+    read_bundle_files,
+)
 from python_ml.training.dataset import to_features
 from python_ml.warehouse.catalogue import Feature, FeatureCatalogue
 from python_ml.warehouse.child import end_with_parent
@@ -25,12 +31,12 @@ from python_ml.warehouse.spark_session import home_session
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """What each task of Spark's calls with its batches: text alone, so that nothing else is sent.
+    """What each task of Spark's calls with its batches.
 
     Attributes
     ----------
     manifest, files
-        The bundle, as :func:`read_bundle_files` checked it on the driver.
+        The bundle as text, which :func:`read_bundle_files` checked on the driver.
     """
 
     manifest: Mapping[str, Any]
@@ -40,9 +46,10 @@ class Scorer:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Score batch after batch: keys, calibrated, reference (of the level) and reasons."""
-        bundle = bundle_of(self.manifest, self.files)
+        bundle = None
         for batch in batches:
-            if batch.num_rows:
+            if batch.num_rows:  # many files of a table hold other dates alone
+                bundle = bundle or bundle_of(self.manifest, self.files)
                 yield self._scored(bundle, pa.Table.from_batches([batch]))
 
     def _scored(self, bundle: Bundle, rows: pa.Table) -> pa.RecordBatch:
@@ -77,11 +84,14 @@ def main() -> None:
     features = tuple(Feature(**feature) for feature in content["features"])
     catalogue = FeatureCatalogue(content["model"], tuple(content["keys"]), features)
     manifest, files = read_bundle_files(Path(job["bundle"]))
-    scorer = Scorer(manifest, files, catalogue, tuple(job["keys"]))
-    days = int(bundle_of(manifest, files).horizon_days)
+    of_model = {name: text for name, text in files.items() if name not in (REFERENCE, TRIED)}
+    scorer = Scorer(manifest, of_model, catalogue, tuple(job["keys"]))
     spark = home_session()
     try:
-        asked = {"as_of": date.fromisoformat(job["as_of"]), "horizon_days": days}
+        asked = {
+            "as_of": date.fromisoformat(job["as_of"]),
+            "horizon_days": int(job["horizon_days"]),
+        }
         rows = spark.sql(job["query"], args=asked)
         scored(rows, scorer).write.parquet(Path(job["rows"]).as_uri())
     finally:

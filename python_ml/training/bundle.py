@@ -103,14 +103,12 @@ class Bundle:
         It hangs on everyone who is scored at one date. Keep it with the run, and give it to
         :meth:`predict` where only some of them are scored again.
         """
-        checked = self.checked(features)
-        kept = self._kept_shift(checked)
-        return self.published.level_shift(checked) if kept is None else kept
+        return self._shift_of(*self.before_level(features))
 
-    def _kept_shift(self, checked: pd.DataFrame) -> float | None:
-        """Return the shift found in training, where these rows are too few for one of their own."""
-        few = len(checked) < FEWEST_ROWS_FOR_LEVEL
-        return float(self.manifest["level_shift"]) if few else None
+    def _shift_of(self, calibrated: FloatArray, reference: FloatArray | None) -> float:
+        if len(calibrated) < FEWEST_ROWS_FOR_LEVEL:  # the one that was found in training
+            return float(self.manifest["level_shift"])
+        return self.published.shift_of(calibrated, reference)
 
     def predict(self, features: pd.DataFrame, level_shift: float | None = None) -> FloatArray:
         """Return one probability per row.
@@ -127,9 +125,9 @@ class Bundle:
         BundleError
             Naming each column that is missing, extra or of another type.
         """
-        checked = self.checked(features)
-        shift = self._kept_shift(checked) if level_shift is None else level_shift
-        return self.published.predict(checked, shift)
+        if level_shift is None:
+            return self.at_level(*self.before_level(features))
+        return self.published.predict(self.checked(features), level_shift)
 
     def before_level(self, features: pd.DataFrame) -> tuple[FloatArray, FloatArray | None]:
         """Return calibrated probabilities of some rows, and what the level's own model says.
@@ -141,9 +139,7 @@ class Bundle:
 
     def at_level(self, calibrated: FloatArray, reference: FloatArray | None) -> FloatArray:
         """Return the probabilities of everyone who is scored at one date, from what parts said."""
-        if len(calibrated) < FEWEST_ROWS_FOR_LEVEL:
-            return apply_shift(calibrated, float(self.manifest["level_shift"]))
-        return apply_shift(calibrated, self.published.shift_of(calibrated, reference))
+        return apply_shift(calibrated, self._shift_of(calibrated, reference))
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return each feature's exact term of the model's logit, before calibration and level."""

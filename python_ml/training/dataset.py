@@ -15,6 +15,9 @@ from python_ml.training.frame import DayArray, TrainingFrame
 from python_ml.warehouse.catalogue import FeatureCatalogue
 from python_ml.warehouse.postgres import Warehouse
 
+LOOKED_AT = 200_000
+"""Rows, about, that are enough to see how features lie."""
+
 
 def read_training_frame(
     warehouse: Warehouse,
@@ -90,7 +93,7 @@ def read_features(
     Parameters
     ----------
     most_rows
-        Where there are more, whole customers are drawn.
+        Where there are more, about so many: whole customers are drawn.
 
     Returns
     -------

@@ -135,7 +135,7 @@ class SparkWarehouse(DuckDBWarehouse):
         variables = {
             "SMARTRETAIL_SPARK_CONF": json.dumps(self.configuration()),
             "SMARTRETAIL_SPARK_GIVEN": json.dumps(self._given()),
-            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),
         }
         if self._is_local:
             variables["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -210,7 +210,7 @@ class SparkWarehouse(DuckDBWarehouse):
         with self.session():
             self._hand_over()
             folder = self.folder / "seen" / secrets.token_hex(6)
-            self._run("python_ml.warehouse.spark_views", [str(folder)], "the marts were copied")
+            self.run("python_ml.warehouse.spark_views", [str(folder)], "the marts were copied")
             self._dbt_ran = False
             with self.connect() as connection:  # all of them at once
                 for path in sorted(folder.glob("*/*")):
@@ -237,8 +237,10 @@ class SparkWarehouse(DuckDBWarehouse):
             ).fetchone()
         return str(row[0]) if row else "0"
 
-    def run_with_session(self, module: str, arguments: Sequence[str], work: str) -> None:
+    def run(self, module: str, arguments: Sequence[str], work: str) -> None:
         """Run a module that begins a Spark session, in a process of its own.
+
+        The caller holds :meth:`session`.
 
         Parameters
         ----------
@@ -247,15 +249,9 @@ class SparkWarehouse(DuckDBWarehouse):
 
         Raises
         ------
-        BusyError
-            As :meth:`session` does.
         WarehouseError
             With the end of what it said, when it fails.
         """
-        with self.session():
-            self._run(module, arguments, work)
-
-    def _run(self, module: str, arguments: Sequence[str], work: str) -> None:
         with begin(
             module, arguments, folder=PROJECT_DIR, environment=self.environment()
         ) as process:

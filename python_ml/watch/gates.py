@@ -15,7 +15,7 @@ import pyarrow as pa
 from python_ml.errors import GateError, InputError
 from python_ml.predictions.base import AnyPrediction, PairPrediction, Prediction
 from python_ml.training.bundle import Bundle
-from python_ml.training.dataset import read_features, to_features
+from python_ml.training.dataset import LOOKED_AT, read_features, to_features
 from python_ml.training.frame import FloatArray, TrainingFrame
 from python_ml.training.pairs.bundle import PairBundle
 from python_ml.training.pairs.snapshot import Catalogues
@@ -203,7 +203,12 @@ class Gates:
             return None
         try:
             _, features = read_features(
-                self.warehouse, prediction, catalogue, before.as_of_date, bundle.horizon_days
+                self.warehouse,
+                prediction,
+                catalogue,
+                before.as_of_date,
+                bundle.horizon_days,
+                most_rows=LOOKED_AT,
             )
         except InputError:  # its date was not built again after the features changed
             return None

@@ -6,11 +6,12 @@ import math
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from python_ml.pipeline import Pipeline
 from tests.conftest import MakePipeline
-from tests.engines.builds import build
+from tests.engines.builds import EVERYTHING, ask, build, load_rows
 from tests.engines.parity import Tables, difference, read_table
 from tests.engines.shops import random_shop
 
@@ -52,6 +53,24 @@ def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
     assert statements(shop, "feat_return_risk") > 2
     found = {name: difference(whole[name], made) for name, made in features(shop).items()}
     assert found == dict.fromkeys(IN_PORTIONS)
+
+
+def test_what_is_added_in_portions_is_what_building_whole_gives(
+    shop: Pipeline, tmp_path: Path
+) -> None:
+    more = random_shop(8, 60, named_lines=True, prefix="more:")
+    load_rows(shop, more, tmp_path / "more.parquet")
+    ask(shop, [60])
+    shop._dbt([*EVERYTHING, "--vars", f"{{lines_at_once: {LINES_AT_ONCE}}}"])
+    added = of_second_load(shop)
+    shop._dbt([*EVERYTHING, "--full-refresh"])
+    assert len(added) * 40 > 2 * LINES_AT_ONCE, "it would be one portion"
+    assert difference(added, of_second_load(shop)) is None
+
+
+def of_second_load(pipeline: Pipeline) -> pd.DataFrame:
+    rows = read_table(pipeline, "features", "feat_return_risk")
+    return rows[rows["order_id"].str.startswith("more:")].reset_index(drop=True)
 
 
 def test_tables_get_no_indexes(shop: Pipeline) -> None:

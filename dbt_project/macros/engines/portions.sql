@@ -16,6 +16,9 @@
 {#- The statements that work off a compiled one: itself, or one for each portion. -#}
 {% macro portions_of(compiled_code) -%}
     {%- set mark = modules.re.search('true /\* or a portion of (\w+) \*/', compiled_code) -%}
+    {%- if model.resource_type == 'unit_test' -%}
+        {{ return([compiled_code]) }}
+    {%- endif -%}
     {%- set conditions = [] -%}
     {%- if mark and mark.group(1) == 'owners' -%}
         {%- do conditions.extend(portions_of_owners()) -%}
@@ -43,7 +46,10 @@
 
 {#- Owners by a hash of who they are. The histories of a line take as much as that of forty dates. -#}
 {% macro portions_of_owners() -%}
-    {%- set lines = rows_held(shop_table('int_lines_at_order')) -%}
+    {%- set lines = rows_held(
+        shop_table('int_lines_at_order') ~ ' where as_of_date <= (select max(as_of_date) from '
+        ~ shop_table('int_as_of_dates') ~ " where prediction = 'return_risk')"
+    ) -%}
     {%- if is_incremental() -%}
         {%- set lines = lines - rows_held(this) -%}
     {%- endif -%}
@@ -56,6 +62,9 @@
 {%- endmacro %}
 
 {% macro number_of_portions(lines) -%}
+    {%- if var('lines_at_once') < 1 -%}
+        {{ exceptions.raise_compiler_error('lines_at_once in dbt_project.yml must be 1 or more.') }}
+    {%- endif -%}
     {{ return((lines / var('lines_at_once')) | round(0, 'ceil') | int) }}
 {%- endmacro %}
 
