@@ -27,7 +27,7 @@ LINES = "models_sql/intermediate/int_order_lines.sql"
 ITEMS = "models_sql/intermediate/int_customer_items.sql"
 RETURNS = "models_sql/intermediate/int_returns.sql"
 FIRST_LINES = "models_sql/intermediate/int_lines_at_order.sql"
-RETURN_RISK = "models_sql/features/feat_return_risk.sql"
+RETURN_HISTORIES = "dbt_project/macros/return_histories.sql"
 ORDER_HABIT = "models_sql/features/feat_order_habit.sql"
 PURCHASE_POTENTIAL = "models_sql/features/feat_purchase_potential.sql"
 
@@ -166,15 +166,15 @@ MUTANTS = (
     ),
     Mutant(
         "outcomes count in rates from the day of the order",
-        RETURN_RISK,
+        RETURN_HISTORIES,
         "label_known_at as changed_on",
-        "ordered_on as changed_on",
+        "changed_on",
     ),
     Mutant(
         "early returns are known with the order",
-        RETURN_RISK,
+        RETURN_HISTORIES,
         "returned_known_on as changed_on",
-        "ordered_on as changed_on",
+        "changed_on",
     ),
 )
 
