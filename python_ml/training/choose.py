@@ -34,10 +34,9 @@ from python_ml.training.spec import Effort, PredictionSpec, TooSmallError
 from python_ml.training.splits import (
     Split,
     after_burn_in,
+    at_most,
     latest_split,
-    newest_rows,
     rolling_origins,
-    sample_customers,
     windows_seen,
 )
 from python_ml.training.tried import Tried, row_keys
@@ -307,7 +306,11 @@ def train(
         tried = [*runner.tried_on(frame, tried_on, chosen, levels[chosen]), *tried]
 
     say(f"Refitting {chosen} on every matured date")
-    final = _sampled(spec, after_burn_in(frame, spec.burn_in_days), spec.max_training_rows)
+    final = at_most(
+        after_burn_in(frame, spec.burn_in_days),
+        spec.max_training_rows,
+        keep_newest=spec.keep_newest,
+    )
     final = final.with_newest(newest)
     published = runner.refit(final, test, chosen, levels[chosen])
     latest = newest if newest is not None else frame.at(frame.dates()[-1]).features
@@ -360,13 +363,6 @@ def _origins(
     )
 
 
-def _sampled(spec: PredictionSpec, frame: TrainingFrame, most_rows: int) -> TrainingFrame:
-    if len(frame) <= most_rows:
-        return frame
-    sample = newest_rows if spec.keep_newest else sample_customers
-    return frame.rows(sample(frame, most_rows))
-
-
 @dataclass(frozen=True, eq=False)
 class _Runner:
     """Fits the eligible recipes on splits."""
@@ -385,7 +381,7 @@ class _Runner:
             self.spec.max_training_rows if split.role == "test" else self.spec.max_origin_rows
         )
         seen = after_burn_in(frame.rows(split.train), self.spec.burn_in_days)
-        train_rows = _sampled(self.spec, seen, most_rows)
+        train_rows = at_most(seen, most_rows, keep_newest=self.spec.keep_newest)
         if split.level_tested:
             train_rows = train_rows.with_newest(test.features)
         fitted: dict[str, FittedModel] = {}

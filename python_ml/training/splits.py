@@ -177,6 +177,14 @@ def newest_rows(frame: TrainingFrame, most_rows: int) -> BoolArray:
     return np.asarray(frame.as_of > first, dtype=np.bool_)
 
 
+def at_most(frame: TrainingFrame, most_rows: int, *, keep_newest: bool) -> TrainingFrame:
+    """Return the frame; where it has more rows, the newest, or those of some customers."""
+    if len(frame) <= most_rows:
+        return frame
+    kept = newest_rows if keep_newest else sample_customers
+    return frame.rows(kept(frame, most_rows))
+
+
 def _both_classes(frame: TrainingFrame, mask: BoolArray) -> bool:
     return len(np.unique(frame.label[mask])) > 1
 

@@ -23,12 +23,7 @@ from python_ml.predictions.base import Prediction
 from python_ml.settings import load_settings
 from python_ml.training.dataset import read_training_frame
 from python_ml.training.metrics import log_loss
-from python_ml.training.splits import (
-    after_burn_in,
-    latest_split,
-    newest_rows,
-    sample_customers,
-)
+from python_ml.training.splits import after_burn_in, at_most, latest_split
 
 SMALLEST = 6_250
 RECIPES = ("logistic", "boosted")
@@ -52,7 +47,6 @@ def measure(pipeline: Pipeline, request: Request, name: str) -> None:
     split = latest_split(frame, request.as_of, spec.test_span_days)
     test = frame.rows(split.test)
     seen = after_burn_in(frame.rows(split.train), spec.burn_in_days)
-    sample = newest_rows if spec.keep_newest else sample_customers
     _say(
         f"{name}: {len(seen):,} rows of {seen.customers():,} customers at hand; tested on "
         f"{len(test):,} rows of {split.test_date}, {test.label.mean():.1%} of them yes"
@@ -61,7 +55,7 @@ def measure(pipeline: Pipeline, request: Request, name: str) -> None:
     recipes = [recipe for recipe in spec.recipes if recipe.name in RECIPES]
     most = SMALLEST
     while True:
-        train = seen.rows(sample(seen, most)) if most < len(seen) else seen
+        train = at_most(seen, most, keep_newest=spec.keep_newest)
         for recipe in recipes:
             began = time.monotonic()
             model = recipe.fit(

@@ -16,15 +16,11 @@
 {#- The statements that work off a compiled one: itself, or one for each portion. -#}
 {% macro portions_of(compiled_code) -%}
     {%- set mark = modules.re.search('true /\* or a portion of (\w+) \*/', compiled_code) -%}
-    {%- if model.resource_type == 'unit_test' -%}
+    {%- if not mark or model.resource_type == 'unit_test' -%}
         {{ return([compiled_code]) }}
     {%- endif -%}
-    {%- set conditions = [] -%}
-    {%- if mark and mark.group(1) == 'owners' -%}
-        {%- do conditions.extend(portions_of_owners()) -%}
-    {%- elif mark -%}
-        {%- do conditions.extend(portions_of_dates(mark.group(1))) -%}
-    {%- endif -%}
+    {%- set of = mark.group(1) -%}
+    {%- set conditions = portions_of_owners() if of == 'owners' else portions_of_dates(of) -%}
     {%- set statements = [] -%}
     {%- for condition in conditions -%}
         {%- do statements.append(compiled_code | replace(mark.group(0), condition)) -%}

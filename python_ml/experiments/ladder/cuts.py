@@ -18,7 +18,7 @@ from python_ml.predictions.base import Prediction
 from python_ml.training.dataset import read_training_frame, to_features
 from python_ml.training.frame import TrainingFrame
 from python_ml.training.spec import PredictionSpec
-from python_ml.training.splits import after_burn_in, latest_split, newest_rows, sample_customers
+from python_ml.training.splits import after_burn_in, at_most, latest_split, sample_customers
 from python_ml.warehouse.catalogue import FeatureCatalogue
 from python_ml.warehouse.postgres import Warehouse
 
@@ -96,12 +96,12 @@ def read_cut(
     """
     spec = prediction.spec(horizon_days)
     as_done = {
-        leak.name: _at_most(
+        leak.name: at_most(
             read_as_done(
                 warehouse, prediction, catalogue, leak, as_of=as_of, horizon_days=horizon_days
             ),
-            spec,
             most_rows,
+            keep_newest=spec.keep_newest,
         )
         for leak in leaks
     }
@@ -174,8 +174,10 @@ def _honest(frame: TrainingFrame, spec: PredictionSpec, as_of: date, most_rows: 
     test = frame.rows(split.test)
     test_date: date = split.test_date.astype(object)
     return Honest(
-        known=_at_most(known, spec, most_rows),
-        train=_at_most(after_burn_in(known, spec.burn_in_days), spec, most_rows),
+        known=at_most(known, most_rows, keep_newest=spec.keep_newest),
+        train=at_most(
+            after_burn_in(known, spec.burn_in_days), most_rows, keep_newest=spec.keep_newest
+        ),
         test=test.rows(sample_customers(test, MOST_TEST_ROWS)),
         test_date=test_date,
         level_tested=split.level_tested,
@@ -188,10 +190,3 @@ def _on_grid(frame: TrainingFrame, spec: PredictionSpec) -> TrainingFrame:
         return frame
     starts = frame.as_of == frame.as_of.astype("datetime64[M]")
     return frame.rows(starts) if starts.any() else frame
-
-
-def _at_most(frame: TrainingFrame, spec: PredictionSpec, most_rows: int) -> TrainingFrame:
-    if len(frame) <= most_rows:
-        return frame
-    kept = newest_rows if spec.keep_newest else sample_customers
-    return frame.rows(kept(frame, most_rows))
