@@ -39,9 +39,10 @@
 {%- endmacro %}
 
 {#-
-    What the attributes of an entity give a feature model, each as {name, sql, type}: categories and numbers
-    as they are (`attribute_customer_state`), dates as their age in days
-    (`attribute_customer_birthday_age_days`). No name and no type stands in the model.
+    What the attributes of an entity give a feature model, each as {name, sql, type, column}: categories and
+    numbers as they are (`attribute_customer_state`), dates as their age in days
+    (`attribute_customer_birthday_age_days`), and the column that they come from. No name and no type
+    stands in the model.
 
     `relation`: what carries the attributes, typed by staging. `alias`: its alias in the query, joined
     through version_known_before where it has versions. `as_of`: the date at which features are true.
@@ -56,17 +57,18 @@
                     'name': column.name ~ '_age_days',
                     'sql': 'cast(' ~ days_between(value, as_of) ~ ' as integer)',
                     'type': 'integer',
+                    'column': column.name,
                 }) -%}
             {%- else -%}
                 {%- do features.append({
-                    'name': column.name, 'sql': value, 'type': column.data_type,
+                    'name': column.name, 'sql': value, 'type': column.data_type, 'column': column.name,
                 }) -%}
             {%- endif -%}
         {%- endfor -%}
     {%- else -%}
         {#- where no database is asked (parsing, linting), one stands for all -#}
         {%- do features.append({
-            'name': 'attribute_any', 'sql': alias ~ '.attribute_any', 'type': 'text',
+            'name': 'attribute_any', 'sql': alias ~ '.attribute_any', 'type': 'text', 'column': 'attribute_any',
         }) -%}
     {%- endif -%}
     {{ return(features) }}

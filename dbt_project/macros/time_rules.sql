@@ -28,6 +28,14 @@
     ({{ fact }}.changed_on < {{ as_of }})
 {%- endmacro %}
 
+{#- True when a date lies in a span: from its from_date on, and before its until_date, where it has one. -#}
+{% macro in_span(day, span) -%}
+    (
+        {{ day }} >= {{ span }}.from_date
+        and ({{ span }}.until_date is null or {{ day }} < {{ span }}.until_date)
+    )
+{%- endmacro %}
+
 {#- True when the fact falls in [as_of, as_of + days), whenever it was known. -#}
 {% macro happened_in_window(fact, as_of, days, happened='ordered', grain='on') -%}
     (

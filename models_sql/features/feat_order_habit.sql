@@ -6,7 +6,7 @@
     1: 'december_to_february', 2: 'march_to_may', 3: 'june_to_august', 4: 'september_to_november',
 } %}
 {%- set attributes = attribute_features(
-    ref('int_customers'), 'customers', 'customer_totals.as_of_date'
+    ref('int_customers'), 'customer_spans', 'date_totals.as_of_date'
 ) %}
 
 with as_of_dates as (
@@ -38,10 +38,89 @@ customers as (
 
 ),
 
+-- Days on which the orders of a customer, or what is known of them, changed.
+changed_days as (
+
+    select
+        customer_id,
+        greatest(ordered_on, known_on) as changed_on
+    from orders
+
+    union
+
+    select
+        customer_id,
+        greatest(ordered_on, superseded_on) as changed_on
+    from orders
+    where superseded_on is not null
+
+    union
+
+    select
+        customer_id,
+        changed_on
+    from variety
+
+    union
+
+    select
+        customer_id,
+        known_on as changed_on
+    from customers
+
+    union
+
+    select
+        customer_id,
+        superseded_on as changed_on
+    from customers
+    where superseded_on is not null
+
+),
+
+first_dates as (
+
+    select
+        distinct_days.changed_on,
+        min(as_of_dates.as_of_date) as as_of_date
+    from (select distinct changed_on from changed_days) as distinct_days
+    inner join as_of_dates on {{ change_known_before('distinct_days', 'as_of_dates.as_of_date') }}
+    group by 1
+
+),
+
+-- The as-of dates by which something changed. What does not hang on the date is worked out for them
+-- alone, and holds until the next of them.
+customer_changes as (
+
+    select distinct
+        changed_days.customer_id,
+        first_dates.as_of_date as from_date
+    from changed_days
+    inner join first_dates on changed_days.changed_on = first_dates.changed_on
+
+),
+
+customer_variety as (
+
+    select
+        customer_changes.customer_id,
+        customer_changes.from_date,
+        sum(variety.product_change) as products,
+        sum(variety.category_change) as categories
+    from customer_changes
+    inner join variety
+        on
+            customer_changes.customer_id = variety.customer_id
+            and {{ change_known_before('variety', 'customer_changes.from_date') }}
+    group by 1, 2
+
+),
+
 known_orders as (
 
     select
-        as_of_dates.as_of_date,
+        customer_changes.from_date,
         orders.customer_id,
         orders.ordered_on,
         orders.line_count,
@@ -50,19 +129,19 @@ known_orders as (
         orders.net_amount,
         orders.returned_line_count,
         orders.returned_amount,
-        {{ days_between('orders.ordered_on', 'as_of_dates.as_of_date') }} as age_days,
         orders.order_month,
         orders.order_weekday,
         lag(orders.ordered_on) over customer_orders as previous_on,
         first_value(orders.ordered_on) over customer_orders as first_on,
-        last_value(orders.ordered_on) over (
-            partition by as_of_dates.as_of_date, orders.customer_id order by orders.ordered_on
-            rows between unbounded preceding and unbounded following
-        ) as last_on
-    from as_of_dates
-    inner join orders on {{ known_before('orders', 'as_of_dates.as_of_date') }}
+        last_value(orders.ordered_on) over customer_orders as last_on
+    from customer_changes
+    inner join orders
+        on
+            customer_changes.customer_id = orders.customer_id
+            and {{ known_before('orders', 'customer_changes.from_date') }}
     window customer_orders as (
-        partition by as_of_dates.as_of_date, orders.customer_id order by orders.ordered_on
+        partition by customer_changes.from_date, orders.customer_id order by orders.ordered_on
+        rows between unbounded preceding and unbounded following
     )
 
 ),
@@ -81,28 +160,16 @@ customer_totals as (
 
     select
         customer_id,
-        as_of_date,
-
-        -- recency
-        min(age_days) as days_since_last,
-        max(age_days) as days_since_first,
+        from_date,
+        min(first_on) as first_on,
+        max(last_on) as last_on,
 
         -- frequency
         count(*) as orders_total,
-        {%- for days in windows %}
-        count(*) filter (where age_days <= {{ days }}) as orders_{{ days }}d,
-        {%- endfor %}
         count(gap_days) + 1 as order_days,
-        {%- for days in half_lives %}
-        sum({{ decay('age_days', days) }}) as decayed_{{ days }}d,
-        {%- endfor %}
 
         -- monetary
         sum(net_amount) as spend_total,
-        {%- for days in windows %}
-        coalesce(sum(net_amount) filter (where age_days <= {{ days }}), 0) as spend_{{ days }}d,
-        {%- endfor %}
-        sum(net_amount * {{ decay('age_days', 90) }}) as decayed_spend_90d,
         stddev_samp(net_amount) as order_value_sd,
         max(net_amount) as largest_order_value,
         sum(net_amount) filter (where ordered_on = last_on) as last_day_spend,
@@ -119,10 +186,6 @@ customer_totals as (
         {%- for month in range(1, 13) %}
         count(*) filter (where order_month = {{ month }}) as month_{{ month }},
         {%- endfor %}
-        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }})
-            as orders_year_ago_90d,
-        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 180) }})
-            as orders_year_ago_180d,
 
         -- basket and returns
         sum(line_count) as lines_total,
@@ -132,7 +195,6 @@ customer_totals as (
         sum(returned_amount) as returned_amount,
 
         -- first order day
-        min(first_on) as first_on,
         sum(net_amount) filter (where ordered_on = first_on) as first_day_spend,
         sum(gross_amount) filter (where ordered_on = first_on) as first_day_gross,
         sum(line_count) filter (where ordered_on = first_on) as first_day_lines
@@ -141,20 +203,7 @@ customer_totals as (
 
 ),
 
-customer_variety as (
-
-    select
-        variety.customer_id,
-        as_of_dates.as_of_date,
-        sum(variety.product_change) as products,
-        sum(variety.category_change) as categories
-    from as_of_dates
-    inner join variety on {{ change_known_before('variety', 'as_of_dates.as_of_date') }}
-    group by 1, 2
-
-),
-
-customer_facts as (
+customer_spans as (
 
     select
         customer_totals.*,
@@ -164,18 +213,96 @@ customer_facts as (
         customer_totals.month_9 + customer_totals.month_10 + customer_totals.month_11 as season_4,
         customer_variety.products,
         {%- for attribute in attributes %}
-        {{ attribute.sql }} as {{ attribute.name }},
+        customers.{{ attribute.column }},
         {%- endfor %}
-        customer_variety.categories
-    from customer_totals
-    left join customers
+        customer_variety.categories,
+        lead(customer_changes.from_date) over (
+            partition by customer_changes.customer_id order by customer_changes.from_date
+        ) as until_date
+    from customer_changes
+    left join customer_totals
         on
-            customer_totals.customer_id = customers.customer_id
-            and {{ version_known_before('customers', 'customer_totals.as_of_date') }}
+            customer_changes.customer_id = customer_totals.customer_id
+            and customer_changes.from_date = customer_totals.from_date
     left join customer_variety
         on
-            customer_totals.customer_id = customer_variety.customer_id
-            and customer_totals.as_of_date = customer_variety.as_of_date
+            customer_changes.customer_id = customer_variety.customer_id
+            and customer_changes.from_date = customer_variety.from_date
+    left join customers
+        on
+            customer_changes.customer_id = customers.customer_id
+            and {{ version_known_before('customers', 'customer_changes.from_date') }}
+
+),
+
+orders_by_age as (
+
+    select
+        as_of_dates.as_of_date,
+        orders.customer_id,
+        orders.ordered_on,
+        orders.net_amount,
+        {{ days_between('orders.ordered_on', 'as_of_dates.as_of_date') }} as age_days
+    from as_of_dates
+    inner join orders on {{ known_before('orders', 'as_of_dates.as_of_date') }}
+
+),
+
+date_totals as (
+
+    select
+        customer_id,
+        as_of_date,
+
+        -- frequency
+        {%- for days in windows %}
+        count(*) filter (where age_days <= {{ days }}) as orders_{{ days }}d,
+        {%- endfor %}
+        {%- for days in half_lives %}
+        sum({{ decay('age_days', days) }}) as decayed_{{ days }}d,
+        {%- endfor %}
+
+        -- monetary
+        {%- for days in windows %}
+        coalesce(sum(net_amount) filter (where age_days <= {{ days }}), 0) as spend_{{ days }}d,
+        {%- endfor %}
+        sum(net_amount * {{ decay('age_days', 90) }}) as decayed_spend_90d,
+
+        -- season
+        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 90) }})
+            as orders_year_ago_90d,
+        count(*) filter (where {{ in_past_window('ordered_on', 'as_of_date', 365, 180) }})
+            as orders_year_ago_180d
+    from orders_by_age
+    group by 1, 2
+
+),
+
+customer_facts as (
+
+    select
+        customer_spans.*,
+        date_totals.as_of_date,
+        {{ days_between('customer_spans.last_on', 'date_totals.as_of_date') }} as days_since_last,
+        {{ days_between('customer_spans.first_on', 'date_totals.as_of_date') }} as days_since_first,
+        {%- for attribute in attributes if attribute.name != attribute.column %}
+        {{ attribute.sql }} as {{ attribute.name }},
+        {%- endfor %}
+        {%- for days in windows %}
+        date_totals.orders_{{ days }}d,
+        date_totals.spend_{{ days }}d,
+        {%- endfor %}
+        {%- for days in half_lives %}
+        date_totals.decayed_{{ days }}d,
+        {%- endfor %}
+        date_totals.decayed_spend_90d,
+        date_totals.orders_year_ago_90d,
+        date_totals.orders_year_ago_180d
+    from date_totals
+    inner join customer_spans
+        on
+            date_totals.customer_id = customer_spans.customer_id
+            and {{ in_span('date_totals.as_of_date', 'customer_spans') }}
 
 ),
 

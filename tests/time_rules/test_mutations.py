@@ -87,6 +87,12 @@ MUTANTS = (
         "({{ fact }}.changed_on <= {{ as_of }})",
     ),
     Mutant(
+        "what is known of a customer holds too long",
+        TIME_RULES,
+        "or {{ day }} < {{ span }}.until_date)",
+        "or {{ day }} <= {{ span }}.until_date)",
+    ),
+    Mutant(
         "today's attributes are joined",
         LINES,
         "and {{ version_known_before('products', add_days('versions.counts_from', 1)) }}",
@@ -95,7 +101,7 @@ MUTANTS = (
     Mutant(
         "today's attributes are features",
         ORDER_HABIT,
-        "and {{ version_known_before('customers', 'customer_totals.as_of_date') }}",
+        "and {{ version_known_before('customers', 'customer_changes.from_date') }}",
         "and customers.superseded_on is null",
     ),
     Mutant(

@@ -24,7 +24,7 @@ from tests.time_rules.test_mutations import copy_of_project
 
 AS_OF = date(2025, 12, 1)
 HORIZON_DAYS = 90
-RULE = "{{ version_known_before('spies', 'customer_totals.as_of_date') }}"
+RULE = "{{ version_known_before('spies', 'date_totals.as_of_date') }}"
 SPY = """
 spies as (
 
@@ -42,11 +42,11 @@ customer_facts as (
 
     select
         cast(spies.label as double precision) as recency_spy,"""
-JOIN = """from customer_totals
+JOIN = """from date_totals
     left join spies
         on
-            customer_totals.customer_id = spies.customer_id
-            and customer_totals.as_of_date = spies.as_of_date
+            date_totals.customer_id = spies.customer_id
+            and date_totals.as_of_date = spies.as_of_date
             and {rule}
 """
 DESCRIBED = """
@@ -72,7 +72,7 @@ def frame_with_spy(
         project = copy_of_project(tmp_path_factory.mktemp("spy") / "project")
         features = project / "models_sql" / "features" / "feat_order_habit.sql"
         replaced(features, "\ncustomer_facts as (\n\n    select", SPY)
-        replaced(features, "from customer_totals\n", JOIN.format(rule=rule), last=True)
+        replaced(features, "from date_totals\n", JOIN.format(rule=rule), last=True)
         replaced(features, "        -- recency\n", "        recency_spy,\n", last=True)
         replaced(features.with_suffix(".yml"), "\n      - name: recency_days", DESCRIBED)
         pipeline = Pipeline(make_pipeline().settings, project_dir=project)
