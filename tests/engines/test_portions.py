@@ -43,14 +43,14 @@ def statements(pipeline: Pipeline, model: str) -> int:
 
 def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
     whole = features(shop)
-    lines = len(read_table(shop, "intermediate", "int_order_lines"))
+    lines = read_table(shop, "intermediate", "int_order_lines")["ordered_on"]
     dates = read_table(shop, "intermediate", "int_as_of_dates").query("prediction == 'order_habit'")
-    asked = dates["as_of_date"].nunique()
+    asked = [int((lines < day).sum()) for day in dates["as_of_date"].unique()]
     assert statements(shop, "feat_order_habit") == 1
     few = ["--vars", f"{{lines_at_once: {LINES_AT_ONCE}}}"]
     shop._dbt(["run", "--full-refresh", "--select", *IN_PORTIONS, *few])
-    assert statements(shop, "feat_order_habit") == math.ceil(lines * asked / LINES_AT_ONCE) > 1
-    assert statements(shop, "feat_return_risk") > 2
+    assert 1 < statements(shop, "feat_order_habit") <= math.ceil(sum(asked) / LINES_AT_ONCE)
+    assert statements(shop, "feat_return_risk") > 1
     found = {name: difference(whole[name], made) for name, made in features(shop).items()}
     assert found == dict.fromkeys(IN_PORTIONS)
 
@@ -64,7 +64,7 @@ def test_what_is_added_in_portions_is_what_building_whole_gives(
     shop._dbt([*EVERYTHING, "--vars", f"{{lines_at_once: {LINES_AT_ONCE}}}"])
     added = of_second_load(shop)
     shop._dbt([*EVERYTHING, "--full-refresh"])
-    assert len(added) * 40 > 2 * LINES_AT_ONCE, "it would be one portion"
+    assert len(added) * 20 > 2 * LINES_AT_ONCE, "it would be one portion"
     assert difference(added, of_second_load(shop)) is None
 
 

@@ -28,19 +28,46 @@
     {{ return(statements if statements | length > 1 else [compiled_code]) }}
 {%- endmacro %}
 
-{#- Every so many-th of the dates that are missing: early ones, before which little was known, in each. -#}
+{#-
+    Dates that follow one another, as many in each portion as have its share of what was known: what is worked
+    out once for several dates (feat_order_habit) is so within a portion.
+-#}
 {% macro portions_of_dates(prediction) -%}
-    {%- set dates = run_query(missing_as_of_dates(prediction)).columns[0].values() | sort -%}
-    {%- set lines = rows_held(shop_table('int_order_lines')) -%}
-    {%- set count = [number_of_portions(lines * dates | length), dates | length] | min -%}
+    {%- set known = run_query(known_lines_by_date(prediction)).rows -%}
+    {%- set lines = known | map(attribute=1) | sum -%}
+    {%- set count = [number_of_portions(lines), known | length] | min -%}
+    {%- set portions = {} -%}
+    {%- set before = namespace(lines=0) -%}
+    {%- for row in known -%}
+        {%- set portion = (before.lines * count / [lines, 1] | max) | int -%}
+        {%- do portions.setdefault(portion, []).append(row[0]) -%}
+        {%- set before.lines = before.lines + row[1] -%}
+    {%- endfor -%}
     {%- set conditions = [] -%}
-    {%- for first in range(count) -%}
-        {%- do conditions.append("as_of_date in (date '" ~ dates[first::count] | join("', date '") ~ "')") -%}
+    {%- for dates in portions.values() -%}
+        {%- do conditions.append("as_of_date in (date '" ~ dates | join("', date '") ~ "')") -%}
     {%- endfor -%}
     {{ return(conditions) }}
 {%- endmacro %}
 
-{#- Owners by a hash of who they are. The histories of a line take as much as that of forty dates. -#}
+{#- The dates that are missing, in order, and about how many lines were known at each. -#}
+{% macro known_lines_by_date(prediction) -%}
+    select
+        dates.as_of_date,
+        cast(coalesce(sum(days.lines), 0) as bigint) as lines
+    from ({{ missing_as_of_dates(prediction) }}) as dates
+    left join (
+        select
+            ordered_on as changed_on,
+            count(*) as lines
+        from {{ shop_table('int_order_lines') }}
+        group by ordered_on
+    ) as days on {{ change_known_before('days', 'dates.as_of_date') }}
+    group by dates.as_of_date
+    order by dates.as_of_date
+{%- endmacro %}
+
+{#- Owners by a hash of who they are. The histories of a line take as much as a line known at twenty dates. -#}
 {% macro portions_of_owners() -%}
     {%- set lines = rows_held(
         shop_table('int_lines_at_order') ~ ' where as_of_date <= (select max(as_of_date) from '
@@ -49,7 +76,7 @@
     {%- if is_incremental() -%}
         {%- set lines = lines - rows_held(this) -%}
     {%- endif -%}
-    {%- set count = number_of_portions(40 * lines) -%}
+    {%- set count = number_of_portions(20 * lines) -%}
     {%- set conditions = [] -%}
     {%- for portion in range(count) -%}
         {%- do conditions.append('hash(customer_or_order_id) % ' ~ count ~ ' = ' ~ portion) -%}
