@@ -38,6 +38,12 @@ customers as (
 
 ),
 
+first_date as (
+
+    select min(as_of_date) as as_of_date from as_of_dates
+
+),
+
 -- Days on which the orders of a customer, or what is known of them, changed.
 changed_days as (
 
@@ -46,7 +52,7 @@ changed_days as (
         greatest(ordered_on, known_on) as changed_on
     from orders
 
-    union
+    union all
 
     select
         customer_id,
@@ -54,21 +60,21 @@ changed_days as (
     from orders
     where superseded_on is not null
 
-    union
+    union all
 
     select
         customer_id,
         changed_on
     from variety
 
-    union
+    union all
 
     select
         customer_id,
         known_on as changed_on
     from customers
 
-    union
+    union all
 
     select
         customer_id,
@@ -78,26 +84,45 @@ changed_days as (
 
 ),
 
-first_dates as (
+later_changes as (
+
+    select distinct
+        changed_days.customer_id,
+        changed_days.changed_on
+    from changed_days
+    cross join first_date
+    where not {{ change_known_before('changed_days', 'first_date.as_of_date') }}
+
+),
+
+dates_after as (
 
     select
         distinct_days.changed_on,
         min(as_of_dates.as_of_date) as as_of_date
-    from (select distinct changed_on from changed_days) as distinct_days
+    from (select distinct changed_on from later_changes) as distinct_days
     inner join as_of_dates on {{ change_known_before('distinct_days', 'as_of_dates.as_of_date') }}
     group by 1
 
 ),
 
--- The as-of dates by which something changed. What does not hang on the date is worked out for them
--- alone, and holds until the next of them.
+-- The first as-of date of all, and the first after each change. What does not hang on the date is
+-- worked out for these alone, and holds until the next of them.
 customer_changes as (
 
     select distinct
-        changed_days.customer_id,
-        first_dates.as_of_date as from_date
-    from changed_days
-    inner join first_dates on changed_days.changed_on = first_dates.changed_on
+        orders.customer_id,
+        first_date.as_of_date as from_date
+    from orders
+    cross join first_date
+
+    union
+
+    select
+        later_changes.customer_id,
+        dates_after.as_of_date as from_date
+    from later_changes
+    inner join dates_after on later_changes.changed_on = dates_after.changed_on
 
 ),
 

@@ -106,14 +106,14 @@ def _scored(
         yield pa.record_batch(
             [
                 pa.array(snapshot.customers[pairs.customer[kept]], pa.string()),
-                pa.array([level.level] * count, pa.string()),
+                pa.repeat(level.level, count),
                 pa.array(snapshot.items[pairs.item[kept]], pa.string()),
-                pa.array([snapshot.as_of] * count, pa.date32()),
-                pa.array([bundle.horizon_days] * count, pa.int32()),
+                pa.repeat(snapshot.as_of, count),
+                pa.repeat(pa.scalar(bundle.horizon_days, pa.int32()), count),
                 pa.array(probability[kept], pa.float64()),
                 pa.array(_reasons(level, pairs, kept, place[kept]), pa.string()),
-                pa.array([now] * count, pa.timestamp("us")),
-                pa.array([label_known_at] * count, pa.date32()),
+                pa.repeat(now, count),
+                pa.repeat(label_known_at, count),
             ],
             schema=schema,
         )

@@ -101,13 +101,13 @@ def table_of_scores(
     count = len(probability)
     return pa.table(
         {
-            "label_known_at": [label_known_at] * count,
+            "label_known_at": pa.repeat(label_known_at, count),
             **{name: keys.column(name) for name in keys.column_names},
-            "as_of_date": [as_of] * count,
-            "horizon_days": [bundle.horizon_days] * count,
+            "as_of_date": pa.repeat(as_of, count),
+            "horizon_days": pa.repeat(bundle.horizon_days, count),
             "probability": probability,
             "reasons": reasons,
-            "scored_at": [utc_now()] * count,
+            "scored_at": pa.repeat(utc_now(), count),
         }
     )
 
@@ -116,6 +116,6 @@ def land(warehouse: Warehouse, run: Run, scores: pa.Table | None) -> None:
     """Write a run, its scores and its first event in one transaction."""
     with warehouse.bulk() as writer:
         if scores is not None:
-            run_ids = pa.array([run.run_id] * scores.num_rows, pa.string())
+            run_ids = pa.repeat(run.run_id, scores.num_rows)
             writer.append("predictions", run.prediction, scores.append_column("run_id", run_ids))
         land_run(writer, run)
