@@ -16,7 +16,8 @@ LOADED_AT = ("2024-05-01 10:00", "2024-05-15 10:00", "2024-06-02 10:00", "2024-0
 GROWING = (
     "stg_order_lines__rows", "stg_order_lines__order_lines", "int_order_lines",
     "int_return_matches", "int_returns", "int_orders", "int_customer_items", "int_interactions",
-    "int_customer_variety", "int_customer_tastes", "int_lines_at_order", "int_observed_outcomes",
+    "int_customer_variety", "int_customer_tastes", "int_item_days", "int_lines_at_order",
+    "int_observed_outcomes",
 )  # fmt: skip
 SEEDS = (11, 12, 13)
 

@@ -61,21 +61,73 @@
 {%- endmacro %}
 
 {#-
+    Sums over everybody's rows, of a day and of the day on which they were known, hang on no customer. What is
+    new to a model was known on some day at the earliest: sums change only where something was known or
+    replaced from that day on, and are then added up anew, for the days (ordered_on, known_on) that they are
+    of. Here are these days, as the CTE `changed_days`, of relations with those columns and superseded_on;
+    nothing where a model is built whole.
+-#}
+{% macro changed_days_of(relations) -%}
+    {#- named outside of the condition, so that dbt knows of it -#}
+    {%- set shop_lines = ref_shop('order_lines') -%}
+    {%- if is_incremental() -%}
+changed_days as (
+
+    {%- for relation in relations + [this] %}
+
+    select
+        ordered_on,
+        known_on
+    from {{ relation }}
+    where {{ known_since_missing(shop_lines) }}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+
+),
+    {%- endif -%}
+{%- endmacro %}
+
+{#- True for rows of those days, and for all rows where a model is built whole. -#}
+{% macro of_changed_day() -%}
+    {%- if is_incremental() -%}
+        (ordered_on, known_on) in (
+            select changed_days.ordered_on, changed_days.known_on from changed_days
+        )
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- True for rows that were known, or replaced, when the first of the rows that the model lacks was. -#}
+{% macro known_since_missing(shop_lines) -%}
+    greatest(known_on, superseded_on) >= (
+        select min(cast(missing_rows.known_at as date)) from {{ shop_lines }} as missing_rows
+        where {{ in_missing_loads('missing_rows.load_id') }}
+    )
+{%- endmacro %}
+
+{#-
     dbt's way to name a strategy: the rows of who changed go, those of the increment come. Whose they are
-    is said by unique_key: line_key, customer_id, or both customer_id and order_id.
+    is said by unique_key: line_key, customer_id, both customer_id and order_id, or, for sums over
+    everybody's rows, both ordered_on and known_on.
 -#}
 {% macro get_incremental_replace_changed_sql(arg_dict) -%}
     {%- set target_relation = arg_dict['target_relation'] -%}
     {%- set temp_relation = arg_dict['temp_relation'] -%}
     {%- set key = arg_dict['unique_key'] -%}
-    {%- set kind = 'line' if key == 'line_key' else ('customer' if key == 'customer_id' else 'owner') -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     delete from {{ target_relation }}
     where
+    {%- if key == ['ordered_on', 'known_on'] %}
+        {{ known_since_missing(ref_shop('order_lines')) }}
+        or (ordered_on, known_on) in (select ordered_on, known_on from {{ temp_relation }});
+    {%- else %}
+        {%- set kind = 'line' if key == 'line_key' else ('customer' if key == 'customer_id' else 'owner') %}
         {{ is_changed(kind, ref('int_changed_owners'), ref('int_changed_lines') if kind == 'line' else none) }}
         {%- if kind == 'line' %}
         or line_key in (select line_key from {{ temp_relation }})
         {%- endif %};
+    {%- endif %}
 
     insert into {{ target_relation }} ({{ columns }})
     select {{ columns }} from {{ temp_relation }}

@@ -1,3 +1,5 @@
+{{ config(materialized=grows_by_load(), unique_key=['ordered_on', 'known_on']) }}
+
 with order_lines as (
 
     select
@@ -15,9 +17,14 @@ with order_lines as (
 
 customer_items as (
 
-    select * from {{ ref('int_customer_items') }}
+    select
+        *,
+        known_on as ordered_on
+    from {{ ref('int_customer_items') }}
 
 ),
+
+{{ changed_days_of(['order_lines', 'customer_items']) }}
 
 sales_of_levels as (
 
@@ -33,7 +40,9 @@ sales_of_levels as (
         sum(gross_amount) as gross_amount,
         sum(net_amount) as net_amount
     from order_lines
-    where superseded_on is null or superseded_on > known_on
+    where
+        (superseded_on is null or superseded_on > known_on)
+        and {{ of_changed_day() }}
     group by grouping sets (
         (product_id, ordered_on, known_on, superseded_on),
         (category, ordered_on, known_on, superseded_on)
@@ -65,7 +74,7 @@ first_purchases as (
     select
         item_level,
         item_id,
-        known_on as ordered_on,
+        ordered_on,
         known_on,
         superseded_on,
         0 as line_count,
@@ -74,7 +83,8 @@ first_purchases as (
         0 as gross_amount,
         0 as net_amount
     from customer_items
-    group by item_level, item_id, known_on, superseded_on
+    where {{ of_changed_day() }}
+    group by item_level, item_id, ordered_on, known_on, superseded_on
 
 ),
 
