@@ -158,7 +158,10 @@ known_orders as (
         orders.order_weekday,
         lag(orders.ordered_on) over customer_orders as previous_on,
         first_value(orders.ordered_on) over customer_orders as first_on,
-        last_value(orders.ordered_on) over customer_orders as last_on
+        last_value(orders.ordered_on) over (
+            partition by customer_changes.from_date, orders.customer_id order by orders.ordered_on
+            rows between unbounded preceding and unbounded following
+        ) as last_on
     from customer_changes
     inner join orders
         on
@@ -166,7 +169,6 @@ known_orders as (
             and {{ known_before('orders', 'customer_changes.from_date') }}
     window customer_orders as (
         partition by customer_changes.from_date, orders.customer_id order by orders.ordered_on
-        rows between unbounded preceding and unbounded following
     )
 
 ),
