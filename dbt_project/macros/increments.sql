@@ -7,7 +7,8 @@
 
     What belongs together is the customer, or the order of a guest: matches, orders and tastes never
     reach beyond. int_changed_owners says who is concerned; their rows are replaced in one
-    transaction by the strategy `replace_changed`.
+    transaction by the strategy `replace_changed`. Sums over everybody's rows are replaced by day
+    (touched_days_of).
 -#}
 
 {#- How a model that grows by load is kept; engines that cannot replace rows make it anew. -#}
@@ -64,14 +65,20 @@
     Sums over everybody's rows, of a day and of the day on which they were known, hang on no customer. What is
     new to a model was known on some day at the earliest: sums change only where something was known or
     replaced from that day on, and are then added up anew, for the days (ordered_on, known_on) that they are
-    of. Here are these days, as the CTE `changed_days`, of relations with those columns and superseded_on;
+    of. Here are these days, as the CTE `touched_days`, of relations with those columns and superseded_on;
     nothing where a model is built whole.
 -#}
-{% macro changed_days_of(relations) -%}
+{% macro touched_days_of(relations) -%}
     {#- named outside of the condition, so that dbt knows of it -#}
     {%- set shop_lines = ref_shop('order_lines') -%}
     {%- if is_incremental() -%}
-changed_days as (
+since as (
+
+    {{ first_known_of_missing(shop_lines) }}
+
+),
+
+touched_days as (
 
     {%- for relation in relations + [this] %}
 
@@ -79,7 +86,7 @@ changed_days as (
         ordered_on,
         known_on
     from {{ relation }}
-    where {{ known_since_missing(shop_lines) }}
+    where {{ known_or_replaced_since('select since.known_on from since') }}
     {{ 'union' if not loop.last }}
     {%- endfor %}
 
@@ -88,28 +95,32 @@ changed_days as (
 {%- endmacro %}
 
 {#- True for rows of those days, and for all rows where a model is built whole. -#}
-{% macro of_changed_day() -%}
+{% macro of_touched_day() -%}
     {%- if is_incremental() -%}
         (ordered_on, known_on) in (
-            select changed_days.ordered_on, changed_days.known_on from changed_days
+            select touched_days.ordered_on, touched_days.known_on from touched_days
         )
     {%- else -%}
         true
     {%- endif -%}
 {%- endmacro %}
 
-{#- True for rows that were known, or replaced, when the first of the rows that the model lacks was. -#}
-{% macro known_since_missing(shop_lines) -%}
-    greatest(known_on, superseded_on) >= (
-        select min(cast(missing_rows.known_at as date)) from {{ shop_lines }} as missing_rows
-        where {{ in_missing_loads('missing_rows.load_id') }}
-    )
+{#- A query of the day on which the first of the rows that the model lacks was known; null where it lacks none. -#}
+{% macro first_known_of_missing(shop_lines) -%}
+    select min(cast(missing_rows.known_at as date)) as known_on
+    from {{ shop_lines }} as missing_rows
+    where {{ in_missing_loads('missing_rows.load_id') }}
+{%- endmacro %}
+
+{#- True for rows that were known, or replaced, on the day that a query gives, or later. -#}
+{% macro known_or_replaced_since(query) -%}
+    greatest(known_on, superseded_on) >= ({{ query }})
 {%- endmacro %}
 
 {#-
     dbt's way to name a strategy: the rows of who changed go, those of the increment come. Whose they are
-    is said by unique_key: line_key, customer_id, both customer_id and order_id, or, for sums over
-    everybody's rows, both ordered_on and known_on.
+    is said by unique_key, which need not be one: line_key, customer_id, both customer_id and order_id, or,
+    for sums over everybody's rows, both ordered_on and known_on.
 -#}
 {% macro get_incremental_replace_changed_sql(arg_dict) -%}
     {%- set target_relation = arg_dict['target_relation'] -%}
@@ -119,7 +130,7 @@ changed_days as (
     delete from {{ target_relation }}
     where
     {%- if key == ['ordered_on', 'known_on'] %}
-        {{ known_since_missing(ref_shop('order_lines')) }}
+        {{ known_or_replaced_since(first_known_of_missing(ref_shop('order_lines'))) }}
         or (ordered_on, known_on) in (select ordered_on, known_on from {{ temp_relation }});
     {%- else %}
         {%- set kind = 'line' if key == 'line_key' else ('customer' if key == 'customer_id' else 'owner') %}
@@ -190,7 +201,7 @@ changed_days as (
 {%- endmacro %}
 
 {#-
-    The loads that are new to any of the models that replace the rows of int_changed_owners, as numbers. A
+    The loads that are new to any of the models below int_changed_owners, as numbers. A
     model that holds no load is built whole, and asks for none.
 -#}
 {% macro loads_new_to_any() -%}

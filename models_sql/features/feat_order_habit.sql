@@ -38,9 +38,12 @@ customers as (
 
 ),
 
-first_date as (
+asked as (
 
-    select min(as_of_date) as as_of_date from as_of_dates
+    select
+        min(as_of_date) as first_date,
+        max(as_of_date) as last_date
+    from as_of_dates
 
 ),
 
@@ -90,8 +93,10 @@ later_changes as (
         changed_days.customer_id,
         changed_days.changed_on
     from changed_days
-    cross join first_date
-    where not {{ change_known_before('changed_days', 'first_date.as_of_date') }}
+    cross join asked
+    where
+        {{ change_known_before('changed_days', 'asked.last_date') }}
+        and not {{ change_known_before('changed_days', 'asked.first_date') }}
 
 ),
 
@@ -112,9 +117,9 @@ customer_changes as (
 
     select distinct
         orders.customer_id,
-        first_date.as_of_date as from_date
+        asked.first_date as from_date
     from orders
-    cross join first_date
+    cross join asked
 
     union
 

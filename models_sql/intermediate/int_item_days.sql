@@ -24,7 +24,7 @@ customer_items as (
 
 ),
 
-{{ changed_days_of(['order_lines', 'customer_items']) }}
+{{ touched_days_of(['order_lines', 'customer_items']) }}
 
 sales_of_levels as (
 
@@ -42,7 +42,7 @@ sales_of_levels as (
     from order_lines
     where
         (superseded_on is null or superseded_on > known_on)
-        and {{ of_changed_day() }}
+        and {{ of_touched_day() }}
     group by grouping sets (
         (product_id, ordered_on, known_on, superseded_on),
         (category, ordered_on, known_on, superseded_on)
@@ -83,7 +83,7 @@ first_purchases as (
         0 as gross_amount,
         0 as net_amount
     from customer_items
-    where {{ of_changed_day() }}
+    where {{ of_touched_day() }}
     group by item_level, item_id, ordered_on, known_on, superseded_on
 
 ),

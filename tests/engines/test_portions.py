@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
@@ -41,15 +40,26 @@ def statements(pipeline: Pipeline, model: str) -> int:
     return len(re.findall(r"create\s+table|insert into", made.read_text()))
 
 
+def dates_of_portions(pipeline: Pipeline, model: str) -> list[list[str]]:
+    """The as-of dates of each statement that wrote rows of a model when it was last built."""
+    target: Path = pipeline.settings.home / "dbt" / "target"
+    (made,) = target.glob(f"run/**/{model}.sql")
+    portions = re.findall(r"as_of_date in \((date '[^)]*)\)", made.read_text())
+    return [re.findall(r"'([^']+)'", portion) for portion in portions]
+
+
 def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
     whole = features(shop)
     lines = read_table(shop, "intermediate", "int_order_lines")["ordered_on"]
     dates = read_table(shop, "intermediate", "int_as_of_dates").query("prediction == 'order_habit'")
-    asked = [int((lines < day).sum()) for day in dates["as_of_date"].unique()]
+    known = {str(day): int((lines < day).sum()) for day in dates["as_of_date"]}
     assert statements(shop, "feat_order_habit") == 1
     few = ["--vars", f"{{lines_at_once: {LINES_AT_ONCE}}}"]
     shop._dbt(["run", "--full-refresh", "--select", *IN_PORTIONS, *few])
-    assert 1 < statements(shop, "feat_order_habit") <= math.ceil(sum(asked) / LINES_AT_ONCE)
+    portions = dates_of_portions(shop, "feat_order_habit")
+    assert sorted(day for days in portions for day in days) == sorted(known)
+    held = [sum(known[day] for day in days) for days in portions if len(days) > 1]
+    assert max(held) <= LINES_AT_ONCE
     assert statements(shop, "feat_return_risk") > 1
     found = {name: difference(whole[name], made) for name, made in features(shop).items()}
     assert found == dict.fromkeys(IN_PORTIONS)

@@ -29,22 +29,22 @@
 {%- endmacro %}
 
 {#-
-    Dates that follow one another, as many in each portion as have its share of what was known: what is worked
-    out once for several dates (feat_order_habit) is so within a portion.
+    Dates that follow one another, until the next would be too much: what is worked out once for several dates
+    (feat_order_habit) is so within a portion.
 -#}
 {% macro portions_of_dates(prediction) -%}
-    {%- set known = run_query(known_lines_by_date(prediction)).rows -%}
-    {%- set lines = known | map(attribute=1) | sum -%}
-    {%- set count = [number_of_portions(lines), known | length] | min -%}
-    {%- set portions = {} -%}
-    {%- set before = namespace(lines=0) -%}
-    {%- for row in known -%}
-        {%- set portion = (before.lines * count / [lines, 1] | max) | int -%}
-        {%- do portions.setdefault(portion, []).append(row[0]) -%}
-        {%- set before.lines = before.lines + row[1] -%}
+    {%- set portions = [] -%}
+    {%- set held = namespace(lines=0) -%}
+    {%- for row in run_query(known_lines_by_date(prediction)).rows -%}
+        {%- if not portions or number_of_portions(held.lines + row[1]) > 1 -%}
+            {%- do portions.append([]) -%}
+            {%- set held.lines = 0 -%}
+        {%- endif -%}
+        {%- do portions[-1].append(row[0]) -%}
+        {%- set held.lines = held.lines + row[1] -%}
     {%- endfor -%}
     {%- set conditions = [] -%}
-    {%- for dates in portions.values() -%}
+    {%- for dates in portions -%}
         {%- do conditions.append("as_of_date in (date '" ~ dates | join("', date '") ~ "')") -%}
     {%- endfor -%}
     {{ return(conditions) }}
