@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from tests.conftest import MakePipeline
 from tests.engines.builds import EVERYTHING, ask, load_rows
 from tests.engines.parity import Tables, built_models, difference, read_table
 from tests.engines.shops import corrected, random_shop
+from tests.time_rules.test_mutations import copy_of_project
 
 LOADED_AT = ("2024-05-01 10:00", "2024-05-15 10:00", "2024-06-02 10:00", "2024-06-03 10:00")
 GROWING = (
@@ -178,3 +181,17 @@ def test_a_load_that_is_not_on_record_has_the_model_built_whole(grown: Pipeline)
     grown._dbt(["run", "--select", "int_orders"])
     orders = read_table(grown, "intermediate", "int_orders")
     assert (orders.query("customer_id == 'bystander'")["gross_amount"] >= 0).all()
+
+
+def test_logic_that_comes_back_has_the_model_built_whole(grown: Pipeline, tmp_path: Path) -> None:
+    model, named = "stg_order_lines__rows", ["run", "--select", "stg_order_lines__rows"]
+    before = read_table(grown, "staging", model)
+    logic, other_logic = grown.project_dir, copy_of_project(tmp_path)
+    with (other_logic / f"models_sql/staging/order_lines/{model}.sql").open("a") as file:
+        file.write("-- something else\n")
+    grown.project_dir = other_logic
+    grown._dbt(named)
+    execute(grown, f"delete from staging.{model} where load_id = 2")  # as if that left them out
+    grown.project_dir = logic
+    grown._dbt(named)
+    assert difference(before, read_table(grown, "staging", model)) is None

@@ -249,9 +249,18 @@ touched_days as (
     {%- endif -%}
 {%- endmacro %}
 
-{#- After a table was built: the loads that it holds now. -#}
+{#-
+    After a table was built: the loads that it holds now. What other logic held goes: should that logic come
+    back, its rows are not there any more.
+-#}
 {% macro record_loads() -%}
     {%- if execute and keeps_loads() and config.get('materialized') in ('table', 'incremental') -%}
+        delete from {{ placed('predictions', 'digested_loads') }}
+        where
+            schema_name = '{{ recorded_schema(model) }}'
+            and model_name = '{{ model.name }}'
+            and lineage_hash <> '{{ lineage_hash(model.unique_id) }}';
+
         insert into {{ placed('predictions', 'digested_loads') }}
             (schema_name, model_name, lineage_hash, load_id, digested_at)
         select {{ digest_key(model) }}, new_loads.load_id, {{ utc_now() }}

@@ -192,8 +192,10 @@ def checked_columns(columns: Sequence[FeatureColumn], features: pd.DataFrame) ->
 def _known(column: FeatureColumn, values: pd.Series[Any]) -> pd.Series[Any]:
     if column.kind == "number":
         return pd.Series(values.to_numpy(np.float64, na_value=np.nan), index=values.index)
-    text = as_text(values)
-    return text.where(text.isin(column.levels), None)
+    rows, levels = pd.factorize(as_text(values))
+    seen = set(column.levels)
+    known = np.array([*(level if level in seen else None for level in levels), None], dtype=object)
+    return pd.Series(known[rows], index=values.index, dtype=object)
 
 
 def _kind_of_levels(values: pd.Series[Any]) -> str:

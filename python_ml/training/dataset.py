@@ -113,7 +113,10 @@ def read_features(
         counted = warehouse.read(f"select count(*) from ({query}) as counted", parameters)  # noqa: S608
         group = f"features.{prediction.group_column}"
         query = f"{query} {_sample(group, counted.column(0)[0].as_py(), most_rows)}"
-    table = warehouse.read(f"{query} order by {_in_order(prediction, 'features.')}", parameters)
+    # byte by byte, the same on every engine; here, for an engine would move wide rows to sort them
+    table = warehouse.read(query, parameters).sort_by(
+        [(name, "ascending") for name in prediction.entity_columns]
+    )
     keys = keys_of_scores(prediction)
     if table.num_rows == 0 and not _was_built(warehouse, prediction, as_of):
         raise InputError(

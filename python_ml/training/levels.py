@@ -50,7 +50,8 @@ class Levels:
         """Return each row's level as a number; the pool is the last one, NaN what is missing."""
         place = {level: float(k) for k, level in enumerate(self.learned)}
         place |= dict.fromkeys(self.pooled, float(len(self.learned)))
-        return np.asarray(texts.map(place).to_numpy(np.float64, na_value=np.nan))
+        rows, levels = pd.factorize(texts)
+        return np.array([*(place.get(level, np.nan) for level in levels), np.nan])[rows]
 
     def to_dict(self) -> dict[str, list[str]]:
         """Return plain JSON types."""

@@ -136,7 +136,7 @@ def as_text(values: pd.Series[Any]) -> pd.Series[Any]:
     are the same level.
     """
     codes, levels = pd.factorize(values)
-    names = np.array([*(_name_of_level(level) for level in levels), None], dtype=object)
+    names = np.array([*map(_name_of_level, levels.tolist()), None], dtype=object)
     return pd.Series(names[codes], index=values.index, dtype=object)  # null is coded -1
 
 
