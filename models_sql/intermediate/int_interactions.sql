@@ -11,7 +11,10 @@ with order_lines as (
         superseded_on,
         quantity
     from {{ ref('int_order_lines') }}
-    where customer_id is not null and {{ of_changed('customer') }}
+    where
+        customer_id is not null
+        and {{ of_changed('customer') }}
+        and {{ in_portion('customers') }}
 
 ),
 

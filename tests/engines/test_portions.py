@@ -16,7 +16,7 @@ from tests.engines.shops import random_shop
 
 IN_PORTIONS = (
     "feat_order_habit", "feat_purchase_potential", "feat_purchase_potential_customers",
-    "feat_return_risk",
+    "feat_return_risk", "int_interactions",
 )  # fmt: skip
 
 LINES_AT_ONCE = 500
@@ -29,8 +29,11 @@ def shop(make_pipeline: MakePipeline, tmp_path_factory: pytest.TempPathFactory) 
     return pipeline
 
 
-def features(pipeline: Pipeline) -> Tables:
-    return {name: read_table(pipeline, "features", name) for name in IN_PORTIONS}
+def tables(pipeline: Pipeline) -> Tables:
+    layers = {
+        name: "features" if name.startswith("feat") else "intermediate" for name in IN_PORTIONS
+    }
+    return {name: read_table(pipeline, layer, name) for name, layer in layers.items()}
 
 
 def last_run(pipeline: Pipeline, model: str) -> str:
@@ -52,7 +55,7 @@ def dates_of_portions(pipeline: Pipeline, model: str) -> list[list[str]]:
 
 
 def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
-    whole = features(shop)
+    whole = tables(shop)
     lines = read_table(shop, "intermediate", "int_order_lines")["ordered_on"]
     dates = read_table(shop, "intermediate", "int_as_of_dates").query("prediction == 'order_habit'")
     known = {str(day): int((lines < day).sum()) for day in dates["as_of_date"]}
@@ -65,7 +68,10 @@ def test_portions_give_the_rows_of_one_statement(shop: Pipeline) -> None:
     held = [sum(known[day] for day in days) for days in portions if len(days) > 1]
     assert max(held) <= LINES_AT_ONCE
     assert statements(shop, "feat_return_risk") > 2
-    found = {name: difference(whole[name], made) for name, made in features(shop).items()}
+    fewer = ["--vars", f"{{lines_at_once: {LINES_AT_ONCE // 10}}}"]
+    shop._dbt(["run", "--full-refresh", "--select", "int_interactions", *fewer])
+    assert statements(shop, "int_interactions") > 2
+    found = {name: difference(whole[name], made) for name, made in tables(shop).items()}
     assert found == dict.fromkeys(IN_PORTIONS)
 
 

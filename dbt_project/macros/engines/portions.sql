@@ -1,13 +1,13 @@
 {#-
     Portions: a statement that is too much for memory at once is worked off in several, each for some of
-    its as-of dates or some of its owners of lines, and all of them in the one transaction that makes the
+    its as-of dates, customers or owners of lines, and all of them in the one transaction that makes the
     table. The compiled statement holds a condition that is true and says what it stands for; only where a
     table is made from it does a narrower one take its place. Bare, it is the statement for everything.
 -#}
 
 {#-
-    The condition: true, until portions are taken. `of`: a prediction, for its as_of_date, or owners, for
-    customer_or_order_id.
+    The condition: true, until portions are taken. `of`: a prediction, for its as_of_date; owners, for
+    customer_or_order_id; customers, for customer_id.
 -#}
 {% macro in_portion(of) -%}
     true /* or a portion of {{ of }} */
@@ -20,7 +20,13 @@
         {{ return([compiled_code]) }}
     {%- endif -%}
     {%- set of = mark.group(1) -%}
-    {%- set conditions = portions_of_owners() if of == 'owners' else portions_of_dates(of) -%}
+    {%- if of == 'owners' -%}
+        {%- set conditions = portions_of_owners() -%}
+    {%- elif of == 'customers' -%}
+        {%- set conditions = portions_of_customers() -%}
+    {%- else -%}
+        {%- set conditions = portions_of_dates(of) -%}
+    {%- endif -%}
     {%- set statements = [] -%}
     {%- for condition in conditions -%}
         {%- do statements.append(compiled_code | replace(mark.group(0), condition)) -%}
@@ -76,10 +82,19 @@
     {%- if is_incremental() -%}
         {%- set lines = lines - rows_held(this) -%}
     {%- endif -%}
-    {%- set count = number_of_portions(20 * lines) -%}
+    {{ return(portions_by_hash('customer_or_order_id', number_of_portions(20 * lines))) }}
+{%- endmacro %}
+
+{#- Customers by a hash of who they are. A line is one of its product and one of its category. -#}
+{% macro portions_of_customers() -%}
+    {%- set lines = rows_held(shop_table('int_order_lines')) -%}
+    {{ return(portions_by_hash('customer_id', number_of_portions(4 * lines))) }}
+{%- endmacro %}
+
+{% macro portions_by_hash(column, count) -%}
     {%- set conditions = [] -%}
     {%- for portion in range(count) -%}
-        {%- do conditions.append('hash(customer_or_order_id) % ' ~ count ~ ' = ' ~ portion) -%}
+        {%- do conditions.append('hash(' ~ column ~ ') % ' ~ count ~ ' = ' ~ portion) -%}
     {%- endfor -%}
     {{ return(conditions) }}
 {%- endmacro %}
