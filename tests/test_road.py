@@ -132,7 +132,7 @@ def test_the_same_again_changes_no_row(demo: Pipeline, shop_file: Path) -> None:
 
 
 def test_a_rebuild_gives_the_same_features_and_labels(demo: Pipeline) -> None:
-    # sums of doubles may differ in their last digits: the server adds in the order that its plan gives
+    # last digits of sums of doubles hang on the order in which a plan adds
     tables = (("features", "feat_order_habit"), ("labels", "label_order_habit"))
     before = [read_table(demo, *table) for table in tables]
     with demo.writing():
