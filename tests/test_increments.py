@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from tests.engines.shops import corrected, random_shop
 from tests.time_rules.test_mutations import copy_of_project
 
 LOADED_AT = ("2024-05-01 10:00", "2024-05-15 10:00", "2024-06-02 10:00", "2024-06-03 10:00")
+REMOVAL = re.compile(r"delete from [^;]+", re.DOTALL)
+INCREMENT = re.compile(r'"?\w+__dbt_tmp\w*"?')
 GROWING = (
     "stg_order_lines__rows", "stg_order_lines__order_lines", "int_order_lines",
     "int_return_matches", "int_returns", "int_orders", "int_customer_items", "int_interactions",
@@ -175,6 +179,47 @@ def test_growing_gives_what_building_whole_gives(grown: Pipeline) -> None:
     assert len(whole["intermediate.int_return_matches"]) > 10
 
 
+ASKED_ROW_BY_ROW = re.compile(r"ANY \(.* = \(SubPlan")
+"""How a plan says that it goes through a set anew for each row; else it says "hashed SubPlan"."""
+
+
+@pytest.mark.parametrize("grown", ["postgres"], indirect=True)
+def test_little_memory_has_no_set_gone_through_for_every_row(grown: Pipeline) -> None:
+    grown._dbt(EVERYTHING)
+    plans = {}
+    with grown.warehouse.connect() as connection:
+        connection.execute("set work_mem = '64kB'; set hash_mem_multiplier = 1")
+        tables = connection.execute(
+            "select format('%I.%I', schemaname, tablename) from pg_tables "
+            "where schemaname in ('staging', 'intermediate', 'features', 'labels')"
+        ).fetchall()
+        for (table,) in 4 * tables:  # sixteen times as big, until this connection is left
+            connection.execute(f"insert into {table} select * from {table}".encode())
+        for name, statement in asked_of_the_shop(grown):
+            explained = connection.execute(f"explain {statement}".encode()).fetchall()
+            plans[name] = "\n".join(line for (line,) in explained)
+        connection.rollback()
+    assert {"feat_return_risk", "int_changed_owners", "int_observed_outcomes"} < set(plans)
+    assert {f"{name}, removal 1" for name in GROWING if name.startswith("int_")} < set(plans)
+    assert [name for name, plan in plans.items() if ASKED_ROW_BY_ROW.search(plan)] == []
+
+
+def asked_of_the_shop(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """What the last run of dbt selected to build its models, and what it removed from them."""
+    target = pipeline.settings.home / "dbt" / "target"
+    for kind in ("compiled", "run"):
+        for path in sorted(target.glob(f"{kind}/smartretail/models_sql/**/*.sql")):
+            if path.parent.suffix == ".yml":  # a test
+                continue
+            statement = path.read_text(encoding="utf-8")
+            if kind == "compiled":
+                yield path.stem, statement
+            for number, removal in enumerate(REMOVAL.findall(statement), start=1):
+                # the increment is gone by now; the table that it went to is like it
+                table = removal.split()[2]
+                yield f"{path.stem}, removal {number}", INCREMENT.sub(table, removal)
+
+
 def test_a_load_that_is_not_on_record_has_the_model_built_whole(grown: Pipeline) -> None:
     execute(grown, MARK)
     execute(grown, "delete from predictions.digested_loads where model_name = 'int_orders'")
@@ -186,12 +231,12 @@ def test_a_load_that_is_not_on_record_has_the_model_built_whole(grown: Pipeline)
 def test_logic_that_comes_back_has_the_model_built_whole(grown: Pipeline, tmp_path: Path) -> None:
     model, named = "stg_order_lines__rows", ["run", "--select", "stg_order_lines__rows"]
     before = read_table(grown, "staging", model)
-    logic, other_logic = grown.project_dir, copy_of_project(tmp_path)
+    other_logic = copy_of_project(tmp_path)
     with (other_logic / f"models_sql/staging/order_lines/{model}.sql").open("a") as file:
         file.write("-- something else\n")
-    grown.project_dir = other_logic
-    grown._dbt(named)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grown, "project_dir", other_logic)
+        grown._dbt(named)
     execute(grown, f"delete from staging.{model} where load_id = 2")  # as if that left them out
-    grown.project_dir = logic
     grown._dbt(named)
     assert difference(before, read_table(grown, "staging", model)) is None

@@ -131,14 +131,27 @@ def test_the_same_again_changes_no_row(demo: Pipeline, shop_file: Path) -> None:
     assert everything_that_was_made(demo) == before
 
 
+OF_ADDED_DOUBLES = (
+    "monetary_", "frequency_decayed_", "basket_mean_units", "basket_discount_share",
+    "return_share_of_value", "attribute_first_order_value", "attribute_first_order_discount_share",
+)  # fmt: skip
+"""Their last digits hang on the order in which the server's plan adds: not the same each time."""
+
+
 def test_a_rebuild_gives_the_same_features_and_labels(demo: Pipeline) -> None:
-    # last digits of sums of doubles hang on the order in which a plan adds
-    tables = (("features", "feat_order_habit"), ("labels", "label_order_habit"))
-    before = [read_table(demo, *table) for table in tables]
+    labels, features = "labels.label_order_habit", ("features", "feat_order_habit")
+    labels_before, before = everything_that_was_made(demo)[labels], read_table(demo, *features)
     with demo.writing():
         demo.build(demo.request(AS_OF, only=HABIT), full_refresh=True)
-    after = [read_table(demo, *table) for table in tables]
-    assert [difference(*both) for both in zip(before, after, strict=True)] == [None, None]
+    assert everything_that_was_made(demo)[labels] == labels_before
+    after = read_table(demo, *features)
+    assert difference(before, after) is None
+    same_bits = [name for name in before.columns if not name.startswith(OF_ADDED_DOUBLES)]
+    one, other = (
+        table.sort_values(["customer_id", "as_of_date"])[same_bits].reset_index(drop=True)
+        for table in (before, after)
+    )
+    assert one.equals(other)
 
 
 def test_another_shop_is_refused_with_the_command_to_use(demo: Pipeline) -> None:

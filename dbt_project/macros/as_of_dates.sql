@@ -36,7 +36,7 @@
 {#- True for rows of a relation that the incremental model being built does not have yet, by their key. -#}
 {% macro is_missing(relation, key) -%}
     {%- if is_incremental() -%}
-        {{ relation }}.{{ key }} not in (select present.{{ key }} from {{ this }} as present)
+        {{ is_absent(relation ~ '.' ~ key, this, key) }}
     {%- else -%}
         true
     {%- endif -%}

@@ -28,19 +28,13 @@
     True for the rows of whoever changed since the model was last built; for all rows where it is built
     whole, and where it is compiled to answer one question. `kind`: owner (customer_id and order_id stand
     in the rows), customer, or line (line_key).
-    `or_where`: what else makes a row one to work on.
 -#}
-{% macro of_changed(kind, alias='', or_where=[]) -%}
+{% macro of_changed(kind, alias='') -%}
     {#- named outside of the condition, so that dbt knows of them -#}
     {%- set owners = ref('int_changed_owners') -%}
     {%- set lines = ref('int_changed_lines') if kind == 'line' else none -%}
     {%- if is_incremental() and outcomes_until() is none -%}
-        (
-            {{ is_changed(kind, owners, lines, alias ~ '.' if alias else '') }}
-            {%- for condition in or_where %}
-            or {{ condition }}
-            {%- endfor %}
-        )
+        {{ is_changed(kind, owners, lines, alias ~ '.' if alias else '') }}
     {%- else -%}
         true
     {%- endif -%}
@@ -127,17 +121,22 @@ touched_days as (
     {%- set temp_relation = arg_dict['temp_relation'] -%}
     {%- set key = arg_dict['unique_key'] -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    delete from {{ target_relation }}
-    where
+    {#- one condition at a time: a join where sets are big, which "or" would stand in the way of -#}
     {%- if key == ['ordered_on', 'known_on'] %}
-        {{ known_or_replaced_since(first_known_of_missing(ref_shop('order_lines'))) }}
-        or (ordered_on, known_on) in (select ordered_on, known_on from {{ temp_relation }});
+    delete from {{ target_relation }}
+    where {{ known_or_replaced_since(first_known_of_missing(ref_shop('order_lines'))) }};
+
+    delete from {{ target_relation }}
+    where (ordered_on, known_on) in (select ordered_on, known_on from {{ temp_relation }});
     {%- else %}
-        {%- set kind = 'line' if key == 'line_key' else ('customer' if key == 'customer_id' else 'owner') %}
-        {{ is_changed(kind, ref('int_changed_owners'), ref('int_changed_lines') if kind == 'line' else none) }}
-        {%- if kind == 'line' %}
-        or line_key in (select line_key from {{ temp_relation }})
-        {%- endif %};
+    {%- set kind = 'line' if key == 'line_key' else ('customer' if key == 'customer_id' else 'owner') %}
+    delete from {{ target_relation }}
+    where {{ is_changed(kind, ref('int_changed_owners'), ref('int_changed_lines') if kind == 'line' else none) }};
+    {%- if kind == 'line' %}
+
+    delete from {{ target_relation }}
+    where line_key in (select line_key from {{ temp_relation }});
+    {%- endif %}
     {%- endif %}
 
     insert into {{ target_relation }} ({{ columns }})

@@ -29,15 +29,21 @@ since as (
 
 final as (
 
-    select distinct
+    select
         shop_lines.customer_id,
         shop_lines.order_id
     from shop_lines
     cross join since
-    where
-        shop_lines.counts_from >= since.known_on
-        -- a line that is corrected may change hands
-        or shop_lines.line_key in (select new_rows.line_key from new_rows)
+    where shop_lines.counts_from >= since.known_on
+
+    union
+
+    -- a line that is corrected may change hands
+    select
+        customer_id,
+        order_id
+    from shop_lines
+    where line_key in (select new_rows.line_key from new_rows)
 
 )
 

@@ -5,6 +5,7 @@
 ) }}
 
 {%- set until = outcomes_until() %}
+{%- set changed_or_all = of_changed('line') %}
 
 with line_versions as (
 
@@ -73,7 +74,7 @@ open_lines as (
 changed_frame as (
 
     select horizon_days from horizons
-    where horizon_days not in (select present.horizon_days from {{ this }} as present)
+    where horizon_days not in (select distinct present.horizon_days from {{ this }} as present)
 
     union all
 
@@ -81,15 +82,30 @@ changed_frame as (
     where dated_from is distinct from (select max(present.dated_from) from {{ this }} as present)
 
 ),
+
+asked_lines as (
+
+    select line_key from {{ ref('int_lines_at_order') }}
+    where {{ changed_or_all }}
+
+    union
+
+    select line_key from open_lines
+
+    union
+
+    select line_key from {{ ref('int_lines_at_order') }}
+    where exists (select 1 from changed_frame)
+
+),
 {%- endif %}
 
 lines as (
 
     select * from {{ ref('int_lines_at_order') }}
-    where {{ of_changed('line', or_where=[
-        'line_key in (select open_lines.line_key from open_lines)',
-        'exists (select 1 from changed_frame)',
-    ]) }}
+    {%- if is_incremental() and until is none %}
+    where line_key in (select asked_lines.line_key from asked_lines)
+    {%- endif %}
 
 ),
 

@@ -17,12 +17,11 @@ import pandas as pd
 from python_ml.errors import BundleError
 from python_ml.training.calibrate import calibrator_from_dict
 from python_ml.training.choose import AS_PUBLISHED, Measured, Published, TrainingResult
-from python_ml.training.frame import FloatArray
+from python_ml.training.frame import FloatArray, IntArray
 from python_ml.training.level import LevelPolicy, apply_shift
-from python_ml.training.levels import MOST_KNOWN, most_frequent
+from python_ml.training.levels import MOST_KNOWN, as_text, most_frequent, of_levels
 from python_ml.training.recipes import MODELS
 from python_ml.training.recipes.base import FittedModel, from_json, to_json
-from python_ml.training.recipes.design import as_text
 
 MANIFEST = "bundle.json"
 PUBLISHED = "published.json"
@@ -192,18 +191,18 @@ def checked_columns(columns: Sequence[FeatureColumn], features: pd.DataFrame) ->
 def _known(column: FeatureColumn, values: pd.Series[Any]) -> pd.Series[Any]:
     if column.kind == "number":
         return pd.Series(values.to_numpy(np.float64, na_value=np.nan), index=values.index)
-    rows, levels = pd.factorize(as_text(values))
-    seen = set(column.levels)
-    known = np.array([*(level if level in seen else None for level in levels), None], dtype=object)
-    return pd.Series(known[rows], index=values.index, dtype=object)
+    places = {level: place for place, level in enumerate(column.levels)}
+    codes: IntArray = of_levels(values, lambda name: places.get(name, -1), -1, np.int64)
+    known = pd.Categorical.from_codes(codes, categories=pd.Index(column.levels, dtype=object))
+    return pd.Series(known, index=values.index)
 
 
 def _kind_of_levels(values: pd.Series[Any]) -> str:
-    known = values.dropna()
-    if isinstance(known.dtype, pd.CategoricalDtype):
-        known = known.astype(known.cat.categories.dtype)
-    numeric = pd.api.types.is_numeric_dtype(known.dtype) or (
-        len(known) > 0 and pd.to_numeric(known.map(type).isin((int, float))).all()
+    _, levels = pd.factorize(values)
+    if isinstance(levels, pd.CategoricalIndex):
+        levels = levels.astype(levels.categories.dtype)
+    numeric = pd.api.types.is_numeric_dtype(levels.dtype) or (
+        len(levels) > 0 and all(type(level) in (int, float) for level in levels)
     )
     return "category of numbers" if numeric else "category of texts"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,16 +47,39 @@ class Levels:
         pooled = set(known) - set(learned)
         return cls(tuple(sorted(learned)), tuple(sorted(pooled)))
 
-    def codes(self, texts: pd.Series[Any]) -> FloatArray:
+    def codes(self, values: pd.Series[Any]) -> FloatArray:
         """Return each row's level as a number; the pool is the last one, NaN what is missing."""
         place = {level: float(k) for k, level in enumerate(self.learned)}
         place |= dict.fromkeys(self.pooled, float(len(self.learned)))
-        rows, levels = pd.factorize(texts)
-        return np.array([*(place.get(level, np.nan) for level in levels), np.nan])[rows]
+        return of_levels(values, lambda name: place.get(name, np.nan), np.nan, np.float64)
 
     def to_dict(self) -> dict[str, list[str]]:
         """Return plain JSON types."""
         return {"learned": list(self.learned), "pooled": list(self.pooled)}
+
+
+def as_text(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a categorical column as text, whole numbers without a decimal point.
+
+    A nullable integer arrives as 3 or as 3.0, depending on whether a null came with it; both
+    are the same level.
+    """
+    return pd.Series(of_levels(values, str, None, object), index=values.index, dtype=object)
+
+
+def of_levels(
+    values: pd.Series[Any], say: Callable[[str], Any], missing: Any, dtype: type
+) -> np.ndarray:
+    """Return what ``say`` says of each row's level as text, asked once for each level."""
+    rows, levels = pd.factorize(values)
+    said = [say(_name_of_level(level)) for level in levels.tolist()]
+    return np.array([*said, missing], dtype=dtype)[rows]  # null is coded -1
+
+
+def _name_of_level(value: Any) -> str:
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def most_frequent(counts: pd.Series[Any], most: int) -> list[str]:

@@ -6,11 +6,10 @@ itself, and drawing whole customers with replacement gives its bootstrap distrib
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from python_ml.training.frame import FloatArray, IntArray, TextArray
@@ -22,11 +21,10 @@ LEVELS = (2.5, 97.5)
 PERFECT_ROUNDS = 200
 CONSTANT = 1e-9
 """Logits that spread less differ by rounding alone."""
-CHUNK = 4_000_000
-"""Weights held at a time, rows times rounds."""
+CHUNK = 250_000
+"""Weights worked on at a time, rows times rounds: as many as stay near the processor."""
 
-Statistic = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
-"""From labels (n), probabilities (n) and weights (rounds, n) to one figure per round."""
+LOWER_IS_BETTER = {"log_loss": True, "brier": True, "auc": False, "average_precision": False}
 
 
 @dataclass(frozen=True)
@@ -96,48 +94,57 @@ def log_loss(label: FloatArray, probability: FloatArray) -> float:
     return float(row_log_loss(label, probability).mean())
 
 
-def weighted_log_loss(
-    label: FloatArray, probability: FloatArray, weights: FloatArray
-) -> FloatArray:
-    """Return the weighted mean log-loss per set of weights."""
-    return np.asarray((weights @ row_log_loss(label, probability)) / weights.sum(axis=1))
-
-
-def weighted_brier(label: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the weighted mean squared error per set of weights."""
-    return np.asarray((weights @ (probability - label) ** 2) / weights.sum(axis=1))
-
-
 def weighted_auc(label: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the area under the ROC curve per set of weights; ties count half."""
-    positive, negative = _by_score(label, probability, weights, descending=False)
-    below = np.cumsum(negative, axis=1) - 0.5 * negative
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((positive * below).sum(axis=1) / pairs)
+    """Return the area under the ROC curve per set of weights (sets, rows); ties count half."""
+    ranking = _Ranking.of(label, probability)
+    return _auc(*ranking.reached(weights[:, ranking.order]))
 
 
 def weighted_average_precision(
     label: FloatArray, probability: FloatArray, weights: FloatArray
 ) -> FloatArray:
-    """Return the average precision per set of weights."""
-    positive, negative = _by_score(label, probability, weights, descending=True)
-    found = np.cumsum(positive, axis=1)
+    """Return the average precision per set of weights (sets, rows)."""
+    ranking = _Ranking.of(label, probability)
+    return _average_precision(*ranking.reached(weights[:, ranking.order]))
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Rows from the highest score down, cut where the score changes."""
+
+    order: IntArray
+    label: FloatArray
+    ends: IntArray
+
+    @classmethod
+    def of(cls, label: FloatArray, probability: FloatArray) -> _Ranking:
+        order = np.argsort(-probability, kind="stable")
+        return cls(order, label[order], np.flatnonzero(np.diff(probability[order], append=np.nan)))
+
+    def reached(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the weight of ones and of all rows from the top down to each distinct score.
+
+        ``weights`` are in the order of the ranking; sums start with the zero before the top.
+        """
+        rows = np.cumsum(weights, axis=1)[:, self.ends]
+        weights *= self.label
+        ones = np.cumsum(weights, axis=1, out=weights)[:, self.ends]
+        nothing = np.zeros((len(weights), 1))
+        return np.hstack((nothing, ones)), np.hstack((nothing, rows))
+
+
+def _auc(ones: FloatArray, rows: FloatArray) -> FloatArray:
+    zeros = rows - ones
+    above = (ones[:, 1:] + ones[:, :-1]) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.nan_to_num(found / (found + np.cumsum(negative, axis=1)))
-        return np.asarray((positive * precision).sum(axis=1) / positive.sum(axis=1))
+        pairs = ones[:, -1] * zeros[:, -1]
+        return np.asarray((np.diff(zeros, axis=1) * above).sum(axis=1) / pairs)
 
 
-def _by_score(
-    label: FloatArray, probability: FloatArray, weights: FloatArray, *, descending: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Return the weight of ones and of zeros per distinct score, in the order of the score."""
-    key = -probability if descending else probability
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0])
-    ordered, labels = weights[:, order], label[order]
-    positive = np.add.reduceat(ordered * labels, starts, axis=1)
-    return positive, np.add.reduceat(ordered * (1 - labels), starts, axis=1)
+def _average_precision(ones: FloatArray, rows: FloatArray) -> FloatArray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.nan_to_num(ones[:, 1:] / rows[:, 1:])
+        return np.asarray((np.diff(ones, axis=1) * precision).sum(axis=1) / ones[:, -1])
 
 
 def expected_calibration_error(label: FloatArray, probability: FloatArray) -> float:
@@ -185,35 +192,41 @@ def calibration_intercept(label: FloatArray, probability: FloatArray) -> float:
     return shift_to_mean(probability, float(label.mean()))
 
 
-def customer_weights(groups: IntArray, rounds: int, seed: int) -> npt.NDArray[np.float64]:
+def customer_weights(groups: IntArray, rounds: int, seed: int) -> FloatArray:
     """Return bootstrap weights per customer (rounds, customers): how often each was drawn."""
-    customers = int(groups.max()) + 1
+    return _one_and_drawn(int(groups.max()) + 1, rounds, seed)[1:]
+
+
+@lru_cache(maxsize=1)  # many predictions of the same customers are measured one after another
+def _one_and_drawn(customers: int, rounds: int, seed: int) -> FloatArray:
+    """Return a row of ones, then of how often each customer was drawn in each round."""
     random = np.random.default_rng(seed)
-    drawn = random.integers(0, customers, size=(rounds, customers))
-    return np.stack([np.bincount(row, minlength=customers) for row in drawn]).astype(np.float64)
+    weights = np.ones((rounds + 1, customers))
+    for drawn in weights[1:]:
+        drawn[:] = np.bincount(random.integers(0, customers, customers), minlength=customers)
+    weights.flags.writeable = False
+    return weights
 
 
 def bootstrap(
-    statistics: dict[str, Statistic],
-    label: FloatArray,
-    probability: FloatArray,
-    entity: TextArray,
-    *,
-    rounds: int,
-    seed: int,
+    label: FloatArray, probability: FloatArray, entity: TextArray, *, rounds: int, seed: int
 ) -> dict[str, FloatArray]:
-    """Return each statistic once for all rows and then per bootstrap round."""
+    """Return each figure once for all rows and then per bootstrap round."""
     groups, _ = pd.factorize(entity, sort=True)
-    by_customer = customer_weights(np.asarray(groups, dtype=np.int64), rounds, seed)
-    by_customer = np.vstack((np.ones((1, by_customer.shape[1])), by_customer))
-    parts: dict[str, list[FloatArray]] = {name: [] for name in statistics}
+    weights = _one_and_drawn(int(groups.max()) + 1, rounds, seed)
+    losses = np.stack((row_log_loss(label, probability), (probability - label) ** 2), axis=1)
+    found = dict(zip(("log_loss", "brier"), _means(losses, groups, weights).T, strict=True))
+
+    ranking = _Ranking.of(label, probability)
+    ranked = groups[ranking.order]
+    parts = []
     start = 0
     for size in _chunks(rounds + 1, len(label)):
-        weights = by_customer[start : start + size][:, groups]
+        reached = ranking.reached(np.take(weights[start : start + size], ranked, axis=1))
+        parts.append((_auc(*reached), _average_precision(*reached)))
         start += size
-        for name, statistic in statistics.items():
-            parts[name].append(statistic(label, probability, weights))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    auc, average_precision = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return found | {"auc": auc, "average_precision": average_precision}
 
 
 def bootstrap_means(
@@ -221,15 +234,19 @@ def bootstrap_means(
 ) -> list[Interval]:
     """Return the mean of each column (rows, columns) with its interval by customer."""
     groups, _ = pd.factorize(entity, sort=True)
-    count = int(groups.max()) + 1
-    sums = np.stack([np.bincount(groups, column, minlength=count) for column in columns.T], axis=1)
-    sizes = np.bincount(groups, minlength=count).astype(np.float64)
-    weights = customer_weights(np.asarray(groups, dtype=np.int64), rounds, seed)
-    drawn = (weights @ sums) / (weights @ sizes)[:, None]
+    drawn = _means(columns, groups, customer_weights(groups, rounds, seed))
     low, high = np.percentile(drawn, LEVELS, axis=0)
     means = columns.mean(axis=0)
     figures = zip(means, low, high, strict=True)
     return [Interval(float(mean), float(a), float(b)) for mean, a, b in figures]
+
+
+def _means(columns: FloatArray, groups: IntArray, weights: FloatArray) -> FloatArray:
+    """Return the mean of each column per set of customers' weights (sets, columns)."""
+    count = weights.shape[1]
+    sums = np.stack([np.bincount(groups, column, minlength=count) for column in columns.T], axis=1)
+    sizes = np.bincount(groups, minlength=count).astype(np.float64)
+    return np.asarray((weights @ sums) / (weights @ sizes)[:, None])
 
 
 def _chunks(rounds: int, rows: int) -> list[int]:
@@ -249,13 +266,7 @@ def measure(
     label: FloatArray, probability: FloatArray, entity: TextArray, *, rounds: int, seed: int
 ) -> Measurement:
     """Return every figure of one set of predictions."""
-    statistics: dict[str, Statistic] = {
-        "log_loss": weighted_log_loss,
-        "brier": weighted_brier,
-        "auc": weighted_auc,
-        "average_precision": weighted_average_precision,
-    }
-    found = bootstrap(statistics, label, probability, entity, rounds=rounds, seed=seed)
+    found = bootstrap(label, probability, entity, rounds=rounds, seed=seed)
     losses, briers = _interval(found["log_loss"]), _interval(found["brier"])
     assert losses is not None and briers is not None
     median, p95 = perfect_calibration_error(probability, seed)
@@ -292,19 +303,10 @@ def paired_gain(
     Above zero is better for every figure: log-loss and Brier saved, AUC and average precision
     won. Both are measured on the same drawn customers, so what they share cancels out.
     """
-    lower_is_better: dict[str, Statistic] = {
-        "log_loss": weighted_log_loss,
-        "brier": weighted_brier,
-    }
-    higher_is_better: dict[str, Statistic] = {
-        "auc": weighted_auc,
-        "average_precision": weighted_average_precision,
-    }
-    both = {**lower_is_better, **higher_is_better}
-    ours = bootstrap(both, label, probability, entity, rounds=rounds, seed=seed)
-    theirs = bootstrap(both, label, baseline, entity, rounds=rounds, seed=seed)
+    ours = bootstrap(label, probability, entity, rounds=rounds, seed=seed)
+    theirs = bootstrap(label, baseline, entity, rounds=rounds, seed=seed)
     gains = {
-        name: _interval((theirs[name] - ours[name]) * (1 if name in lower_is_better else -1))
-        for name in both
+        name: _interval(theirs[name] - ours[name] if lower_is_better else ours[name] - theirs[name])
+        for name, lower_is_better in LOWER_IS_BETTER.items()
     }
     return {name: gain for name, gain in gains.items() if gain is not None}

@@ -5,6 +5,7 @@ Rows move as Arrow in both directions. Nothing outside this package opens a conn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Protocol, Self
@@ -44,6 +45,8 @@ _SPELLINGS = {
     "TIMESTAMP": "timestamp without time zone",
 }
 """Names of types as DuckDB spells them, and what PostgreSQL calls them."""
+
+_PARAMETER = re.compile(r"\$(\d+)\b")
 
 
 class BulkWriter:
@@ -352,7 +355,7 @@ class Warehouse:
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read the result of one query as Arrow; parameters are ``$1``, ``$2`` ..."""
         with self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(self.layout.placed(query), parameters)
+            cursor.execute(with_values(self.layout.placed(query), parameters))
             return cursor.fetch_arrow_table()
 
     @contextmanager
@@ -361,7 +364,7 @@ class Warehouse:
     ) -> Iterator[pa.RecordBatchReader]:
         """Read the result of one query batch by batch, in bounded memory."""
         with self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(self.layout.placed(query), parameters)
+            cursor.execute(with_values(self.layout.placed(query), parameters))
             yield cursor.fetch_record_batch()
 
     @contextmanager
@@ -447,6 +450,18 @@ def columns_of(connection: Connection, schema: str, table: str) -> dict[str, str
 def identifier(name: str) -> str:
     """A name as SQL takes it, whatever stands in it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def with_values(query: str, parameters: Sequence[Any] | None) -> str:
+    """Return a query with its parameters quoted into it, ``$1``, ``$2`` ...
+
+    The driver lets a result leave by COPY, which takes no parameters; what has some it holds whole
+    before it turns it into Arrow.
+    """
+    if not parameters:
+        return query
+    quoted = [sql.Literal(value).as_string() for value in parameters]
+    return _PARAMETER.sub(lambda found: quoted[int(found[1]) - 1], query)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from python_ml.training.frame import DayArray, FloatArray, TextArray
-from python_ml.training.recipes.design import as_text
+from python_ml.training.levels import as_text
 
 BINS = 10
 MOST_DATES = 24

@@ -76,10 +76,11 @@ def main() -> None:
     parser.add_argument("--engine", choices=["duckdb", "postgres"], default="duckdb")
     parser.add_argument("--customers", type=int, default=34_000)
     parser.add_argument("--memory", help="What DuckDB may use, as 8GB.")
+    parser.add_argument("--work", type=Path, help="Folder to make things in, and leave them.")
     given = parser.parse_args()
     environment = {"SMARTRETAIL_ENGINE_MEMORY": given.memory} if given.memory else {}
     with TemporaryDirectory() as name:
-        measure(given.engine, given.customers, Path(name), environment)
+        measure(given.engine, given.customers, given.work or Path(name), environment)
 
 
 if __name__ == "__main__":

@@ -57,3 +57,24 @@
 {% macro postgres__is_one_of_few(column, query) -%}
     {{ return(column ~ ' = any(array(' ~ query ~ '))') }}
 {%- endmacro %}
+
+{#-
+    Whether no row of a table has this value in a column of its own, which has no nulls. Postgres takes "not
+    exists" for a join of which nothing is left, and loops over what it takes for nothing; within "case" it
+    looks values up in a hash where they fit into memory, else in the index. ("not in" would go through the
+    whole table for every row where they do not.)
+-#}
+{% macro is_absent(value, table, column) -%}
+    {{ return(adapter.dispatch('is_absent', 'smartretail')(value, table, column)) }}
+{%- endmacro %}
+
+{% macro default__is_absent(value, table, column) -%}
+    not exists (select 1 from {{ table }} as present where present.{{ column }} = {{ value }})
+{%- endmacro %}
+
+{% macro postgres__is_absent(value, table, column) -%}
+    case
+        when exists (select 1 from {{ table }} as present where present.{{ column }} = {{ value }}) then false
+        else true
+    end
+{%- endmacro %}

@@ -85,9 +85,9 @@
     {{ return(portions_by_hash('customer_or_order_id', number_of_portions(20 * lines))) }}
 {%- endmacro %}
 
-{#- Customers by a hash of who they are. A line is one of its product and one of its category. -#}
+{#- Customers who changed, by a hash of who they are. A line is one of its product and one of its category. -#}
 {% macro portions_of_customers() -%}
-    {%- set lines = rows_held(shop_table('int_order_lines')) -%}
+    {%- set lines = rows_held(shop_table('int_order_lines') ~ ' where ' ~ of_changed('customer')) -%}
     {{ return(portions_by_hash('customer_id', number_of_portions(4 * lines))) }}
 {%- endmacro %}
 

@@ -18,7 +18,7 @@ from python_ml.experiments.ladder.models import fit
 from python_ml.experiments.ladder.runner import ROUNDS, TEST_SHARE
 from python_ml.experiments.ladder.study import Record, Section
 from python_ml.training.frame import FloatArray
-from python_ml.training.metrics import Interval, bootstrap, weighted_auc
+from python_ml.training.metrics import Interval, measure
 from python_ml.training.splits import stable_hash
 from python_ml.warehouse.postgres import Warehouse
 
@@ -146,13 +146,7 @@ def _widest(train: Spending) -> list[str]:
 
 def _auc(train: Rows, test: Rows, seed: int, threads: int) -> Interval | None:
     probability: FloatArray = fit("trees", train, seed=seed, threads=threads)(test.matrix)
-    if len(np.unique(test.label)) == 1:
-        return None
-    found = bootstrap(
-        {"auc": weighted_auc}, test.label, probability, test.entity, rounds=ROUNDS, seed=seed
-    )["auc"]
-    low, high = np.nanpercentile(found[1:], (2.5, 97.5))
-    return Interval(float(found[0]), float(low), float(high))
+    return measure(test.label, probability, test.entity, rounds=ROUNDS, seed=seed).auc
 
 
 def _record(name: str, share: float, as_done: Interval | None, honest: Interval | None) -> Record:

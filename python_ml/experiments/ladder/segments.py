@@ -13,8 +13,8 @@ from sklearn.preprocessing import normalize
 
 from python_ml.experiments.ladder.study import Record, Section
 from python_ml.training.frame import FloatArray, IntArray
+from python_ml.training.levels import as_text
 from python_ml.training.pairs.snapshot import Snapshot
-from python_ml.training.recipes.design import as_text
 
 DIMENSIONS, GROUPS = 8, 4
 TOLD = 3

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from python_ml.training.levels import as_text
 from python_ml.training.pairs.first_stage import Matrix
 from python_ml.training.pairs.measure import place_within
 from python_ml.training.pairs.snapshot import Positions, Snapshot
-from python_ml.training.recipes.design import as_text
 
 AT_A_TIME = 256
 """Customers scored at once: memory grows with it times the items."""

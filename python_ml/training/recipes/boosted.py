@@ -12,7 +12,7 @@ import pandas as pd
 
 from python_ml.errors import BundleError
 from python_ml.training.frame import FloatArray, TrainingFrame
-from python_ml.training.levels import Levels
+from python_ml.training.levels import Levels, as_text
 from python_ml.training.recipes.base import (
     Effort,
     FittedModel,
@@ -22,7 +22,7 @@ from python_ml.training.recipes.base import (
     to_json,
     to_probability,
 )
-from python_ml.training.recipes.design import as_numbers, as_text
+from python_ml.training.recipes.design import as_numbers
 from python_ml.training.splits import customer_folds
 
 MOST_TREES = 600
@@ -87,7 +87,7 @@ class Encoding:
         matrix = np.empty((len(features), len(self.columns)))
         for i, name in enumerate(self.columns):
             if name in self.levels:
-                matrix[:, i] = self.levels[name].codes(as_text(features[name]))
+                matrix[:, i] = self.levels[name].codes(features[name])
             else:
                 matrix[:, i] = as_numbers(features[name])
         return matrix

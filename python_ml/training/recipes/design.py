@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from python_ml.training.frame import FloatArray, IntArray, TrainingFrame
+from python_ml.training.levels import as_text
 from python_ml.training.recipes.base import to_logit
 
 CLIP = (0.005, 0.995)
@@ -127,23 +128,6 @@ def as_numbers(values: pd.Series[Any]) -> FloatArray:
     """Return a column as float64 with NaN for null and for infinite."""
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
-
-
-def as_text(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a categorical column as text, whole numbers without a decimal point.
-
-    A nullable integer arrives as 3 or as 3.0, depending on whether a null came with it; both
-    are the same level.
-    """
-    codes, levels = pd.factorize(values)
-    names = np.array([*map(_name_of_level, levels.tolist()), None], dtype=object)
-    return pd.Series(names[codes], index=values.index, dtype=object)  # null is coded -1
-
-
-def _name_of_level(value: Any) -> str:
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def fit_design(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import psycopg
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from python_ml.errors import InputError, WarehouseError
 from python_ml.warehouse.postgres import BulkWriter, Warehouse, identifier
@@ -48,6 +50,38 @@ def test_every_column_arrives_in_the_type_of_the_table(warehouse: Warehouse) -> 
     assert [row["b"] for row in rows(warehouse)] == [0, 1]
     assert str(rows(warehouse)[1]["e"]) == "2024-01-01"
     assert rows(warehouse)[1]["d"] == datetime(2024, 1, 1, 10)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    value=st.text(st.characters(codec="utf-8", exclude_characters="\0")), number=st.integers(-9, 9)
+)
+@example(value="it's \\' $2 $1 %s {x} --", number=-1)
+def test_a_query_gets_its_parameters_as_they_were_given(
+    warehouse: Warehouse, value: str, number: int
+) -> None:
+    day = date(2024, 2, 29)
+    read = warehouse.read(
+        "select $3 - $2 as day, 0-$2 as less, $1 as value, $4::text[] as listed, $5::int as empty",
+        [value, number, day, [value, "a,b"], None],
+    )
+    assert read.to_pylist() == [
+        {
+            "day": day - timedelta(days=number),
+            "less": -number,
+            "value": value,
+            "listed": [value, "a,b"],
+            "empty": None,
+        }
+    ]
+
+
+def test_what_has_parameters_is_read_in_bounded_memory(warehouse: Warehouse) -> None:
+    query = "select repeat('x', $1) as x from generate_series(1, $2)"
+    with warehouse.read_batches(query, [1000, 50_000]) as batches:
+        sizes = [batch.nbytes for batch in batches]
+    assert len(sizes) > 1
+    assert sum(sizes) > 50_000_000
 
 
 def test_a_value_that_does_not_fit_is_an_error_and_nothing_is_kept(warehouse: Warehouse) -> None:
