@@ -131,6 +131,15 @@ def test_the_same_again_changes_no_row(demo: Pipeline, shop_file: Path) -> None:
     assert everything_that_was_made(demo) == before
 
 
+def test_no_date_is_without_rows_and_asked_for_again(demo: Pipeline) -> None:
+    held = "select distinct as_of_date from features.feat_order_habit order by 1"
+    asked = (
+        "select distinct as_of_date from intermediate.int_as_of_dates "
+        "where prediction = 'order_habit' order by 1"
+    )
+    assert rows(demo, asked) == rows(demo, held)
+
+
 OF_ADDED_DOUBLES = (
     "monetary_", "frequency_decayed_", "basket_mean_units", "basket_discount_share",
     "return_share_of_value", "attribute_first_order_value", "attribute_first_order_discount_share",

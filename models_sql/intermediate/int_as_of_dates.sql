@@ -10,9 +10,13 @@ order_lines as (
 
 ),
 
-first_order as (
+-- The first midnight at which somebody is known. A date before it has no rows, and would be missing
+-- whenever something is built.
+first_known as (
 
-    select min(ordered_on) as ordered_on from order_lines
+    select {{ add_days('min(greatest(ordered_on, known_on))', 1) }} as as_of_date
+    from order_lines
+    where customer_id is not null
 
 ),
 
@@ -30,7 +34,7 @@ horizons as (
 days as (
 
     {{ days_from_to(
-        '(select ordered_on from first_order)',
+        '(select first_known.as_of_date from first_known)',
         '(select max(newest_as_of_date) from horizons)'
     ) }}
 

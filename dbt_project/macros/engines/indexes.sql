@@ -59,22 +59,24 @@
 {%- endmacro %}
 
 {#-
-    Whether no row of a table has this value in a column of its own, which has no nulls. Postgres takes "not
-    exists" for a join of which nothing is left, and loops over what it takes for nothing; within "case" it
-    looks values up in a hash where they fit into memory, else in the index. ("not in" would go through the
-    whole table for every row where they do not.)
+    Whether no row of a table has these values, by column; values are qualified by their own relation.
+    Postgres takes "not exists" for a join of which nothing is left, and loops over what it takes for nothing;
+    within "case" it looks values up in a hash where they fit into memory, else in the index. ("not in" would go
+    through the whole table for every row where they do not.)
 -#}
-{% macro is_absent(value, table, column) -%}
-    {{ return(adapter.dispatch('is_absent', 'smartretail')(value, table, column)) }}
+{% macro is_absent(table, values) -%}
+    {%- set same = [] -%}
+    {%- for column, value in values.items() -%}
+        {%- do same.append('present.' ~ column ~ ' = ' ~ value) -%}
+    {%- endfor -%}
+    {%- set found = 'exists (select 1 from ' ~ table ~ ' as present where ' ~ same | join(' and ') ~ ')' -%}
+    {{ return(adapter.dispatch('is_false', 'smartretail')(found)) }}
 {%- endmacro %}
 
-{% macro default__is_absent(value, table, column) -%}
-    not exists (select 1 from {{ table }} as present where present.{{ column }} = {{ value }})
+{% macro default__is_false(condition) -%}
+    {{ return('not ' ~ condition) }}
 {%- endmacro %}
 
-{% macro postgres__is_absent(value, table, column) -%}
-    case
-        when exists (select 1 from {{ table }} as present where present.{{ column }} = {{ value }}) then false
-        else true
-    end
+{% macro postgres__is_false(condition) -%}
+    {{ return('case when ' ~ condition ~ ' then false else true end') }}
 {%- endmacro %}

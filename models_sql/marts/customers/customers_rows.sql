@@ -14,7 +14,7 @@ with runs as (
     where
         runs.prediction = 'customers'
         {%- if is_incremental() %}
-        and runs.run_id not in (select distinct present.run_id from {{ this }} as present)
+        and {{ is_absent(this, {'run_id': 'runs.run_id'}) }}
         {%- endif %}
 
 ),
