@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import date
 from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -355,7 +356,7 @@ class Warehouse:
     def read(self, query: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Read the result of one query as Arrow; parameters are ``$1``, ``$2`` ..."""
         with self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(with_values(self.layout.placed(query), parameters))
+            cursor.execute(*with_values(self.layout.placed(query), parameters))
             return cursor.fetch_arrow_table()
 
     @contextmanager
@@ -364,7 +365,7 @@ class Warehouse:
     ) -> Iterator[pa.RecordBatchReader]:
         """Read the result of one query batch by batch, in bounded memory."""
         with self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(with_values(self.layout.placed(query), parameters))
+            cursor.execute(*with_values(self.layout.placed(query), parameters))
             yield cursor.fetch_record_batch()
 
     @contextmanager
@@ -452,16 +453,17 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def with_values(query: str, parameters: Sequence[Any] | None) -> str:
-    """Return a query with its parameters quoted into it, ``$1``, ``$2`` ...
+def with_values(query: str, parameters: Sequence[Any] | None) -> tuple[str, Sequence[Any] | None]:
+    """Return a query with dates and whole numbers quoted into it, ``$1``, ``$2`` ..., and the rest.
 
     The driver lets a result leave by COPY, which takes no parameters; what has some it holds whole
-    before it turns it into Arrow.
+    before it turns it into Arrow. Where one of them is anything else, all stay parameters: texts
+    may be a customer's, and a statement's own text is what servers log.
     """
-    if not parameters:
-        return query
+    if not parameters or not all(type(value) in (date, int) for value in parameters):
+        return query, parameters
     quoted = [sql.Literal(value).as_string() for value in parameters]
-    return _PARAMETER.sub(lambda found: quoted[int(found[1]) - 1], query)
+    return _PARAMETER.sub(lambda found: quoted[int(found[1]) - 1], query), None
 
 
 def _first_line(error: Exception) -> str:
