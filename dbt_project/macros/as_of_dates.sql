@@ -5,9 +5,7 @@
     where
         prediction = '{{ prediction }}'
         and {{ in_portion(prediction) }}
-        {%- if is_incremental() %}
-        and {{ is_absent(this, {'as_of_date': 'windows.as_of_date'}) }}
-        {%- endif %}
+        and {{ is_missing('windows', ['as_of_date']) }}
 {%- endmacro %}
 
 {#- The as-of dates and horizons whose outcome is known by now and that the label model lacks. -#}
@@ -22,17 +20,20 @@
         on windows.label_known_at <= {{ add_days('data_window.newest_on', 1) }}
     where
         windows.prediction = '{{ prediction }}'
-        {%- if is_incremental() %}
-        and {{ is_absent(
-            this, {'as_of_date': 'windows.as_of_date', 'horizon_days': 'windows.horizon_days'}
-        ) }}
-        {%- endif %}
+        and {{ is_missing('windows', ['as_of_date', 'horizon_days']) }}
 {%- endmacro %}
 
-{#- True for rows of a relation that the incremental model being built does not have yet, by their key. -#}
-{% macro is_missing(relation, key) -%}
+{#-
+    True for rows of a relation that the incremental model being built has none of yet, by columns that both
+    have, without nulls; for all rows where it is made.
+-#}
+{% macro is_missing(relation, columns) -%}
     {%- if is_incremental() -%}
-        {{ is_absent(this, {key: relation ~ '.' ~ key}) }}
+        {%- set same = [] -%}
+        {%- for column in columns -%}
+            {%- do same.append('present.' ~ column ~ ' = ' ~ relation ~ '.' ~ column) -%}
+        {%- endfor -%}
+        {{ finds_nothing('select 1 from ' ~ this ~ ' as present where ' ~ same | join(' and ')) }}
     {%- else -%}
         true
     {%- endif -%}

@@ -78,11 +78,5 @@
 -#}
 {% macro runs_not_there_yet() -%}
     select runs.* from {{ source('predictions', 'runs') }} as runs
-    {%- if is_incremental() %}
-    where
-        not exists (
-            select 1 from {{ this }} as present
-            where present.run_id = runs.run_id
-        )
-    {%- endif %}
+    where {{ is_missing('runs', ['run_id']) }}
 {%- endmacro %}

@@ -37,7 +37,7 @@ new_lines as (
     from {{ ref('int_lines_at_order') }} as order_lines
     inner join newest on order_lines.as_of_date <= newest.as_of_date
     where
-        {{ is_missing('order_lines', 'line_key') }}
+        {{ is_missing('order_lines', ['line_key']) }}
         and {{ is_unseen('order_lines') }}
         and {{ in_portion('owners') }}
 

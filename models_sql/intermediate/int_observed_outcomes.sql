@@ -3,9 +3,9 @@
     unique_key='line_key',
     enabled=(env_var('SMARTRETAIL_RETURN_LABEL', 'observed') == 'observed'),
 ) }}
+-- depends_on: {{ ref('int_changed_owners') }}, {{ ref('int_changed_lines') }}
 
 {%- set until = outcomes_until() %}
-{%- set changed_or_all = of_changed('line') %}
 
 with line_versions as (
 
@@ -85,8 +85,7 @@ changed_frame as (
 
 asked_lines as (
 
-    select line_key from {{ ref('int_lines_at_order') }}
-    where {{ changed_or_all }}
+    select line_key from {{ ref('int_changed_lines') }}
 
     union
 

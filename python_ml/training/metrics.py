@@ -124,7 +124,8 @@ class _Ranking:
     def reached(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the weight of ones and of all rows from the top down to each distinct score.
 
-        ``weights`` are in the order of the ranking; sums start with the zero before the top.
+        ``weights`` are in the order of the ranking, and are written over; sums start with the zero
+        before the top.
         """
         rows = np.cumsum(weights, axis=1)[:, self.ends]
         weights *= self.label

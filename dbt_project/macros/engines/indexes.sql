@@ -59,24 +59,19 @@
 {%- endmacro %}
 
 {#-
-    Whether no row of a table has these values, by column; values are qualified by their own relation.
-    Postgres takes "not exists" for a join of which nothing is left, and loops over what it takes for nothing;
-    within "case" it looks values up in a hash where they fit into memory, else in the index. ("not in" would go
-    through the whole table for every row where they do not.)
+    Whether a query that names columns of the row in question finds nothing in a table. Postgres takes "not
+    exists" for a join of which nothing is left, and loops over what it takes for nothing; within "case" it
+    looks values up in a hash where they fit into memory, else in the index. ("not in" would go through the
+    whole table for every row where they do not.)
 -#}
-{% macro is_absent(table, values) -%}
-    {%- set same = [] -%}
-    {%- for column, value in values.items() -%}
-        {%- do same.append('present.' ~ column ~ ' = ' ~ value) -%}
-    {%- endfor -%}
-    {%- set found = 'exists (select 1 from ' ~ table ~ ' as present where ' ~ same | join(' and ') ~ ')' -%}
-    {{ return(adapter.dispatch('is_false', 'smartretail')(found)) }}
+{% macro finds_nothing(query) -%}
+    {{ return(adapter.dispatch('finds_nothing', 'smartretail')(query)) }}
 {%- endmacro %}
 
-{% macro default__is_false(condition) -%}
-    {{ return('not ' ~ condition) }}
+{% macro default__finds_nothing(query) -%}
+    {{ return('not exists (' ~ query ~ ')') }}
 {%- endmacro %}
 
-{% macro postgres__is_false(condition) -%}
-    {{ return('case when ' ~ condition ~ ' then false else true end') }}
+{% macro postgres__finds_nothing(query) -%}
+    {{ return('case when exists (' ~ query ~ ') then false else true end') }}
 {%- endmacro %}

@@ -13,9 +13,7 @@ with runs as (
     select runs.* from {{ source('predictions', 'runs') }} as runs
     where
         runs.prediction = 'customers'
-        {%- if is_incremental() %}
-        and {{ is_absent(this, {'run_id': 'runs.run_id'}) }}
-        {%- endif %}
+        and {{ is_missing('runs', ['run_id']) }}
 
 ),
 

@@ -19,9 +19,7 @@ runs as (
     select runs.* from {{ source('predictions', 'runs') }} as runs
     where
         runs.prediction = 'purchase_potential'
-        {%- if is_incremental() %}
-        and {{ is_absent(this, {'run_id': 'runs.run_id'}) }}
-        {%- endif %}
+        and {{ is_missing('runs', ['run_id']) }}
 
 ),
 

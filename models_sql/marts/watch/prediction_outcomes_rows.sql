@@ -28,12 +28,7 @@ runs as (
     where
         {{ label_known_at('runs.as_of_date', window_to_settle('runs')) }}
         <= closed_windows.closed_until
-        {%- if is_incremental() %}
-        and not exists (
-            select 1 from {{ this }} as present
-            where present.run_id = runs.run_id
-        )
-        {%- endif %}
+        and {{ is_missing('runs', ['run_id']) }}
 
 ),
 
