@@ -39,6 +39,28 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+    The dates at which a relation has not just the rows of the incremental model being built, by a key that
+    both have: at all others nothing is missing, and rows need not be looked up one by one.
+-#}
+{% macro dates_that_differ(relation, key) -%}
+    select
+        as_of_date,
+        count(*) as row_count,
+        {{ fingerprint(key) }} as row_keys
+    from {{ relation }}
+    group by 1
+
+    except
+
+    select
+        as_of_date,
+        count(*) as row_count,
+        {{ fingerprint(key) }} as row_keys
+    from {{ this }}
+    group by 1
+{%- endmacro %}
+
 {#- True for all lines; where lines of the future are scored, for those alone. -#}
 {% macro is_unseen(lines) -%}
     {%- set until = outcomes_until() -%}

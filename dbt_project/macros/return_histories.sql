@@ -39,6 +39,17 @@
     {{ return(histories) }}
 {%- endmacro %}
 
+{#-
+    What histories tell of a line, beside its attributes. Outcomes carry it along: whoever asks what became of
+    lines reads one table, where a join would match all lines of a shop with all their outcomes.
+-#}
+{% macro history_columns(relation) -%}
+    {{ return(
+        ['order_id', 'customer_id', 'customer_or_order_id', 'product_id', 'category', 'unit_price', 'net_amount']
+        + columns_like(relation, 'attribute_')
+    ) }}
+{%- endmacro %}
+
 {#- What is known of an order: all of it, and the parts of it that are like the line. -#}
 {% macro return_baskets(attributes) -%}
     {%- set baskets = {
@@ -104,12 +115,22 @@
         {%- endfor %}
 {%- endmacro %}
 
+{#- True for lines of which something changes on a day or later: they are known, settled or back. -#}
+{% macro changed_from(lines, day) -%}
+    greatest(
+        {{ add_days(lines ~ '.as_of_date', -1) }},
+        {{ lines }}.label_known_at,
+        {{ lines }}.returned_known_on
+    ) >= {{ day }}
+{%- endmacro %}
+
 {#- The sums of what had changed before a day, over lines with their outcomes. -#}
 {% macro return_changes_before(day) %}
-        min(case when changed_on < {{ day }} then changed_on end) as first_sold_on,
-        max(case when changed_on < {{ day }} then changed_on end) as last_sold_on,
-        sum(case when changed_on < {{ day }} then 1 else 0 end) as line_count,
-        sum(case when changed_on < {{ day }} then unit_price else 0 end) as unit_price,
+        {%- set changed_on = add_days('as_of_date', -1) %}
+        min(case when {{ changed_on }} < {{ day }} then {{ changed_on }} end) as first_sold_on,
+        max(case when {{ changed_on }} < {{ day }} then {{ changed_on }} end) as last_sold_on,
+        sum(case when {{ changed_on }} < {{ day }} then 1 else 0 end) as line_count,
+        sum(case when {{ changed_on }} < {{ day }} then unit_price else 0 end) as unit_price,
         sum(case when label_known_at < {{ day }} then 1 else 0 end) as settled,
         sum(case when label_known_at < {{ day }} then label else 0 end) as returned,
         sum(

@@ -9,25 +9,23 @@
 {%- set baskets = return_baskets(rated) %}
 {%- set item_measures = ['line_count', 'unit_price', 'settled', 'returned', 'unsettled_returns'] %}
 {%- set customer_measures = item_measures + ['order_count', 'net_amount'] %}
+{#- a line changes the day on which it was known; one that the shop does not hold, none -#}
+{%- set only_asks = 'ordered_on <> changed_on' if outcomes_until() is none else 'true' %}
 
-with outcomes as (
-
-    select
-        line_key,
-        label,
-        label_known_at,
-        returned_known_on
-    from {{ ref('int_line_outcomes') }}
-    where horizon_days = {{ var('return_window_days') }}
-
-),
-
-newest as (
+with newest as (
 
     select max(as_of_date) as as_of_date from {{ ref('int_as_of_dates') }}
     where prediction = 'return_risk'
 
 ),
+{%- if is_incremental() and outcomes_until() is none %}
+
+dates_that_differ as (
+
+    {{ dates_that_differ(ref('int_lines_at_order'), 'line_key') }}
+
+),
+{%- endif %}
 
 new_lines as (
 
@@ -38,12 +36,15 @@ new_lines as (
     inner join newest on order_lines.as_of_date <= newest.as_of_date
     where
         {{ is_missing('order_lines', ['line_key']) }}
+        {%- if is_incremental() and outcomes_until() is none %}
+        and order_lines.as_of_date in (select dates_that_differ.as_of_date from dates_that_differ)
+        {%- endif %}
         and {{ is_unseen('order_lines') }}
         and {{ in_portion('owners') }}
 
 ),
 
--- Whose histories are asked for: all lines of these customers.
+-- Whose histories are asked for: all lines of these customers, and what became of them.
 customer_lines as (
 
     select
@@ -53,14 +54,14 @@ customer_lines as (
         order_lines.unit_price,
         order_lines.net_amount,
         {{ add_days('order_lines.as_of_date', -1) }} as changed_on,
-        outcomes.label,
-        outcomes.label_known_at,
-        outcomes.returned_known_on
-    from {{ ref('int_lines_at_order') }} as order_lines
+        order_lines.label,
+        order_lines.label_known_at,
+        order_lines.returned_known_on
+    from {{ ref('int_line_outcomes') }} as order_lines
     inner join newest on order_lines.as_of_date <= newest.as_of_date
-    left join outcomes on order_lines.line_key = outcomes.line_key
     where
-        {{ in_portion('owners') }}
+        order_lines.horizon_days = {{ var('return_window_days') }}
+        and {{ in_portion('owners') }}
         {%- if is_incremental() %}
         and order_lines.customer_id in (select new_lines.customer_id from new_lines)
         {%- else %}
@@ -107,23 +108,7 @@ customer_changes as (
         ordered_on as changed_on,
         {{- return_changes(customer_measures) }}
     from new_lines
-    where ordered_on <> changed_on
-
-),
-
--- Of items everybody's lines count.
-item_lines as (
-
-    select
-        {{ item_keys }},
-        order_lines.unit_price,
-        {{ add_days('order_lines.as_of_date', -1) }} as changed_on,
-        outcomes.label,
-        outcomes.label_known_at,
-        outcomes.returned_known_on
-    from {{ ref('int_lines_at_order') }} as order_lines
-    inner join newest on order_lines.as_of_date <= newest.as_of_date
-    left join outcomes on order_lines.line_key = outcomes.line_key
+    where {{ only_asks }}
 
 ),
 {%- if is_incremental() %}
@@ -133,13 +118,32 @@ asked as (
     select min(ordered_on) as first_day from new_lines
 
 ),
+{%- endif %}
+
+-- Of items everybody's lines count.
+item_lines as (
+
+    select
+        {{ item_keys }},
+        order_lines.unit_price,
+        {{ add_days('order_lines.as_of_date', -1) }} as changed_on,
+        order_lines.label,
+        order_lines.label_known_at,
+        order_lines.returned_known_on
+    from {{ ref('int_line_outcomes') }} as order_lines
+    inner join newest on order_lines.as_of_date <= newest.as_of_date
+    {%- if is_incremental() %}
+    inner join asked on {{ changed_from('order_lines', 'asked.first_day') }}
+    {%- endif %}
+    where order_lines.horizon_days = {{ var('return_window_days') }}
+
+),
 
 dated_item_changes as (
 
     {{ changes_of_lines('item_lines', item_keys, item_measures) }}
 
 ),
-{%- endif %}
 
 item_changes as (
 
@@ -150,8 +154,9 @@ item_changes as (
         {{ item_keys }},
         {{ add_days('asked.first_day', -1) }} as changed_on,
         {{- return_changes_before('asked.first_day') }}
-    from item_lines
+    from {{ ref('int_line_outcomes') }} as order_lines
     cross join asked
+    where order_lines.horizon_days = {{ var('return_window_days') }}
     group by asked.first_day, {{ item_keys }}
 
     union all
@@ -161,7 +166,7 @@ item_changes as (
 
     {%- else %}
 
-    {{ changes_of_lines('item_lines', item_keys, item_measures) }}
+    select * from dated_item_changes
 
     {%- endif %}
 
@@ -172,7 +177,7 @@ item_changes as (
         ordered_on as changed_on,
         {{- return_changes(item_measures) }}
     from new_lines
-    where ordered_on <> changed_on
+    where {{ only_asks }}
 
 ),
 

@@ -1,8 +1,10 @@
 {{ config(materialized=view_that_python_reads()) }}
 
+{%- set outcomes = ref('int_' ~ return_label() ~ '_outcomes') %}
+
 with outcomes as (
 
-    select * from {{ ref('int_' ~ return_label() ~ '_outcomes') }}
+    select * from {{ outcomes }}
 
 ),
 
@@ -10,6 +12,9 @@ final as (
 
     select
         line_key,
+        {%- for column in history_columns(outcomes) %}
+        {{ column }},
+        {%- endfor %}
         ordered_on,
         as_of_date,
         horizon_days,

@@ -6,6 +6,7 @@
 -- depends_on: {{ ref('int_changed_owners') }}, {{ ref('int_changed_lines') }}
 
 {%- set until = outcomes_until() %}
+{%- set told = history_columns(ref('int_lines_at_order')) %}
 
 with line_versions as (
 
@@ -62,12 +63,13 @@ data_window as (
 ),
 {%- if is_incremental() and until is none %}
 
--- What is open may close by the mere course of time. When what is asked of a line changes, or
--- whether silence means "kept", all lines are asked anew.
-open_lines as (
+-- What is open may close by the mere course of time, once it is due. When what is asked of a line
+-- changes, or whether silence means "kept", all lines are asked anew.
+due_lines as (
 
-    select line_key from {{ this }}
-    where label_known_at is null
+    select present.line_key from {{ this }} as present
+    inner join data_window on present.due_on <= data_window.known_until
+    where present.label_known_at is null
 
 ),
 
@@ -89,7 +91,7 @@ asked_lines as (
 
     union
 
-    select line_key from open_lines
+    select line_key from due_lines
 
     union
 
@@ -112,6 +114,9 @@ windows as (
 
     select
         lines.line_key,
+        {%- for column in told %}
+        lines.{{ column }},
+        {%- endfor %}
         lines.ordered_on,
         lines.as_of_date,
         horizons.horizon_days,
@@ -240,6 +245,9 @@ final as (
 
     select
         line_key,
+        {%- for column in told %}
+        {{ column }},
+        {%- endfor %}
         ordered_on,
         as_of_date,
         horizon_days,

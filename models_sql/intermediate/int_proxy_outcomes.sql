@@ -1,5 +1,7 @@
 {{ config(enabled=(env_var('SMARTRETAIL_RETURN_LABEL', 'observed') == 'proxy')) }}
 
+{%- set told = history_columns(ref('int_lines_at_order')) %}
+
 -- A rule in place of an outcome, for shops that record no returns: never the default, and marked
 -- wherever it is shown. What is learned from it is the rule.
 with lines as (
@@ -45,6 +47,9 @@ judged_lines as (
 
     select
         lines.line_key,
+        {%- for column in told %}
+        lines.{{ column }},
+        {%- endfor %}
         lines.ordered_on,
         lines.as_of_date,
         horizons.horizon_days,
@@ -70,6 +75,9 @@ final as (
 
     select
         judged_lines.line_key,
+        {%- for column in told %}
+        judged_lines.{{ column }},
+        {%- endfor %}
         judged_lines.ordered_on,
         judged_lines.as_of_date,
         judged_lines.horizon_days,

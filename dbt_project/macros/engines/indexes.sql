@@ -58,6 +58,23 @@
     {{ return(column ~ ' = any(array(' ~ query ~ '))') }}
 {%- endmacro %}
 
+{#- One number for what a column holds in many rows, in whatever order: the hashes of its values, taken together. -#}
+{% macro fingerprint(column) -%}
+    {{ return(adapter.dispatch('fingerprint', 'smartretail')(column)) }}
+{%- endmacro %}
+
+{% macro default__fingerprint(column) -%}
+    {{ return('bit_xor(hash(' ~ column ~ '))') }}
+{%- endmacro %}
+
+{% macro postgres__fingerprint(column) -%}
+    {{ return('bit_xor(hashtextextended(' ~ column ~ ', 0))') }}
+{%- endmacro %}
+
+{% macro spark__fingerprint(column) -%}
+    {{ return('bit_xor(xxhash64(' ~ column ~ '))') }}
+{%- endmacro %}
+
 {#-
     Whether a query that names columns of the row in question finds nothing in a table. Postgres takes "not
     exists" for a join of which nothing is left, and loops over what it takes for nothing; within "case" it
