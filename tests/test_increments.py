@@ -245,3 +245,17 @@ def test_logic_that_comes_back_has_the_model_built_whole(grown: Pipeline, tmp_pa
     execute(grown, f"delete from staging.{model} where load_id = 2")  # as if that left them out
     grown._dbt(named)
     assert difference(before, read_table(grown, "staging", model)) is None
+
+
+def test_a_line_that_is_missing_is_found_though_its_date_has_as_many(grown: Pipeline) -> None:
+    features = read_table(grown, "features", "feat_return_risk").sort_values("as_of_date")
+    line_key = features["line_key"].iloc[0]
+    execute(
+        grown,
+        "update features.feat_return_risk set line_key = 'of no line' "
+        f"where line_key = '{line_key}'",
+    )
+    grown._dbt(["run", "--select", "feat_return_risk"])
+    found = read_table(grown, "features", "feat_return_risk")["line_key"]
+    assert (found == line_key).sum() == 1
+    assert set(found) == {*features["line_key"], "of no line"}

@@ -101,7 +101,8 @@ asked_lines as (
 ),
 {%- endif %}
 
-lines as (
+-- picked first: nobody can tell beforehand how few they are
+lines as {% if is_incremental() and until is none %}materialized {% endif %}(
 
     select * from {{ ref('int_lines_at_order') }}
     {%- if is_incremental() and until is none %}

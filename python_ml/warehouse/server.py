@@ -868,7 +868,7 @@ def analytic_settings(memory_bytes: int, cores: int) -> dict[str, str]:
         "effective_cache_size": _megabytes(memory_bytes // 2),
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
-        "wal_compression": "on",
+        "wal_compression": "off",  # a day changes many pages: packing takes longer than writing
         "synchronous_commit": "on",  # a committed load or publish is never lost
         "autovacuum": "on",
         "jit": "off",  # compiling costs more than it saves on queries of seconds
