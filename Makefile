@@ -41,7 +41,7 @@ peers: .venv-peers/installed ## Install featuretools, which needs pandas 2, apar
 run: .venv/runs ## Install, start the database, and predict for the demo shop.
 	$(BIN)/smartretail run
 
-test: .venv/installed ## Run the tests (half an hour).
+test: .venv/installed ## Run the tests (half an hour and more).
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not spark"
 
 test-full: .venv/installed ## Run all tests, the long ones too.
