@@ -24,6 +24,11 @@
     {{ return('table') }}
 {%- endmacro %}
 
+{#- Whether a model that is there gets its next rows, and is not compiled to answer one question about others. -#}
+{% macro is_increment() -%}
+    {{ return(is_incremental() and outcomes_until() is none) }}
+{%- endmacro %}
+
 {#-
     True for the rows of whoever changed since the model was last built; for all rows where it is built
     whole, and where it is compiled to answer one question. `kind`: owner (customer_id and order_id stand
@@ -33,7 +38,7 @@
     {#- named outside of the condition, so that dbt knows of them -#}
     {%- set owners = ref('int_changed_owners') -%}
     {%- set lines = ref('int_changed_lines') if kind == 'line' else none -%}
-    {%- if is_incremental() and outcomes_until() is none -%}
+    {%- if is_increment() -%}
         {{ is_changed(kind, owners, lines, alias ~ '.' if alias else '') }}
     {%- else -%}
         true

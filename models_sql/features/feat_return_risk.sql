@@ -18,7 +18,7 @@ with newest as (
     where prediction = 'return_risk'
 
 ),
-{%- if is_incremental() and outcomes_until() is none %}
+{%- if is_increment() %}
 
 dates_that_differ as (
 
@@ -36,7 +36,7 @@ new_lines as (
     inner join newest on order_lines.as_of_date <= newest.as_of_date
     where
         {{ is_missing('order_lines', ['line_key']) }}
-        {%- if is_incremental() and outcomes_until() is none %}
+        {%- if is_increment() %}
         and order_lines.as_of_date in (select dates_that_differ.as_of_date from dates_that_differ)
         {%- endif %}
         and {{ is_unseen('order_lines') }}
@@ -161,13 +161,11 @@ item_changes as (
 
     union all
 
+    {% endif %}
+
     select * from dated_item_changes
+    {%- if is_incremental() %}
     where changed_on >= (select asked.first_day from asked)
-
-    {%- else %}
-
-    select * from dated_item_changes
-
     {%- endif %}
 
     union all

@@ -61,7 +61,7 @@ data_window as (
     from {{ ref('int_data_window') }}
 
 ),
-{%- if is_incremental() and until is none %}
+{%- if is_increment() %}
 
 -- What is open may close by the mere course of time, once it is due. When what is asked of a line
 -- changes, or whether silence means "kept", all lines are asked anew.
@@ -102,10 +102,10 @@ asked_lines as (
 {%- endif %}
 
 -- picked first: nobody can tell beforehand how few they are
-lines as {% if is_incremental() and until is none %}materialized {% endif %}(
+lines as {% if is_increment() %}materialized {% endif %}(
 
     select * from {{ ref('int_lines_at_order') }}
-    {%- if is_incremental() and until is none %}
+    {%- if is_increment() %}
     where line_key in (select asked_lines.line_key from asked_lines)
     {%- endif %}
 
